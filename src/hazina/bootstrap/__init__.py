@@ -1,0 +1,1 @@
+"""Where the parts become a running house: registry, wiring, supervisor, embedded PostgreSQL."""

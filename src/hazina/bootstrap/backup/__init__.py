@@ -1,0 +1,1 @@
+"""Verified copies of the house, restoring one into recovery, and the drill that tries both."""

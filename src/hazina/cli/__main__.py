@@ -1,0 +1,5 @@
+"""`python -m hazina.cli`, which is what the launcher runs."""
+
+from hazina.cli.main import app
+
+app(prog_name="hazina")

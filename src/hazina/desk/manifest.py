@@ -1,0 +1,36 @@
+"""What the desk offers the house."""
+
+from pathlib import Path
+
+from hazina.desk.approvals import Approvals
+from hazina.desk.limits import Limits
+from hazina.desk.notifications import pages, routes, setup
+from hazina.desk.recovery import Recovery
+from hazina.desk.switches import Switches
+from hazina.infra.audit import Audit
+from hazina.infra.house import House, Manifest, NavItem
+from hazina.infra.jobs import Jobs
+
+
+def build(house: House) -> None:
+    """This will put limits, switches, recovery and messages into the house; maintenance pauses
+    its jobs."""
+    audit = house.get(Audit)
+    switches = Switches(house.db, audit)
+    house.get(Jobs).pause_when(switches.is_paused)
+    house.put(Approvals(audit))
+    house.put(Limits())
+    house.put(switches)
+    house.put(Recovery(switches, audit))
+    setup.build(house)
+
+
+MANIFEST = Manifest(
+    "desk",
+    build,
+    migrations=Path(__file__).parent / "migrations",
+    templates=Path(__file__).parent / "templates",
+    routes=(routes.router,),
+    pages=(pages.router,),
+    wallet_nav=(NavItem("Messages", "/messages", "info", order=850),),
+)

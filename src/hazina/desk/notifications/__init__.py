@@ -1,0 +1,1 @@
+"""What customers are told: facts of the outbox as SMS, e-mail and lines of their inbox."""

@@ -1,0 +1,1 @@
+"""What pages and routes share: the current user, cookies, the visitor's address."""

@@ -1,0 +1,1 @@
+"""Deposits: shillings coming in by an M-Pesa prompt, on their own or to pay for something."""

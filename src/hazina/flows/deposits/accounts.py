@@ -1,0 +1,64 @@
+"""Account numbers: one for each customer, made when it is first asked for, the same for ever."""
+
+from datetime import datetime
+from uuid import UUID
+
+import asyncpg
+
+from hazina.flows.deposits.account_number import new_number, read_number
+from hazina.flows.deposits.repository import Reader
+from hazina.identity.customers import Customers
+from hazina.infra.db import Tx
+from hazina.infra.vault import Vault
+from hazina.rails.receipts import ReceiptRail
+
+PAYER_INDEX = "deposits.payer"
+TRIES = 20
+FIND = "SELECT number FROM deposits.account_number WHERE customer_id = $1"
+OWNER = "SELECT customer_id FROM deposits.account_number WHERE number = $1"
+PAYERS = """
+SELECT customer_id FROM deposits.account_number WHERE payer_index = $1 ORDER BY made_at LIMIT 2
+"""
+ADD = """
+INSERT INTO deposits.account_number (customer_id, number, payer_index, made_at)
+VALUES ($1, $2, $3, $4) ON CONFLICT (customer_id) DO NOTHING
+"""
+
+
+class AccountNumbers:
+    """Makes and finds them. What M-Pesa hashes is kept as a keyed index: a bare SHA-256 of a phone
+    number is undone by trying all numbers."""
+
+    def __init__(self, customers: Customers, vault: Vault, rail: ReceiptRail) -> None:
+        self._customers, self._vault, self._rail = customers, vault, rail
+
+    async def of(self, tx: Tx, customer_id: UUID, now: datetime) -> str:
+        """This will give the customer's number, making it the first time. Raises: NotFound."""
+        found = await tx.fetchval(FIND, customer_id)
+        if found is not None:
+            return str(found)
+        phone = await self._customers.reveal_phone(tx, customer_id)
+        index = self.index_of(self._rail.payer_digest(phone.msisdn))
+        for _ in range(TRIES):
+            try:
+                async with tx.savepoint():
+                    await tx.execute(ADD, customer_id, new_number(), index, now)
+            except asyncpg.UniqueViolationError:
+                continue  # somebody else's already
+            return str(await tx.fetchval(FIND, customer_id))
+        raise RuntimeError("no free account number in twenty draws: they must grow longer")
+
+    async def find_owner(self, reader: Reader, typed: str) -> UUID | None:
+        """Whose number a payer typed, if anybody's."""
+        number = read_number(typed)
+        row = await reader.fetchrow(OWNER, number) if number else None
+        return row["customer_id"] if row else None
+
+    async def find_payer(self, reader: Reader, index: bytes | None) -> UUID | None:
+        """The one customer whose own phone a payment came from; a hint for people, no more."""
+        rows = await reader.fetch(PAYERS, index) if index is not None else []
+        return rows[0]["customer_id"] if len(rows) == 1 else None
+
+    def index_of(self, payer_digest: str) -> bytes:
+        """What is kept of a digest that M-Pesa tells."""
+        return self._vault.blind_index(payer_digest, purpose=PAYER_INDEX)

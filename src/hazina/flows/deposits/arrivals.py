@@ -1,0 +1,112 @@
+"""The one door into mpesa:collection, and payments whose reference names a prompt of ours."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+import structlog
+
+from hazina.flows.deposits.repository import Reader
+from hazina.flows.deposits.request import REFERENCE_PREFIX, TABLE
+from hazina.flows.deposits.settle import Payment, ReceiptTaken, Settlement
+from hazina.flows.deposits.states import DepositEvent, DepositState
+from hazina.infra.db import Tx
+from hazina.kernel.actor import Actor
+from hazina.kernel.machine import StateMoved
+from hazina.kernel.money import KES, Money
+
+log = structlog.stdlib.get_logger()
+
+BY_REFERENCE = "SELECT id, receipt FROM deposits.deposit WHERE reference = $1"
+STATE = "SELECT state FROM deposits.deposit WHERE id = $1"
+RECEIPT = """
+SELECT receipt, amount, deposit_id, payment_id FROM deposits.mpesa_receipt WHERE receipt = $1
+"""
+TAKE = """
+INSERT INTO deposits.mpesa_receipt
+    (receipt, amount, payment_id, group_id, completed_at, received_at)
+VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (receipt) DO NOTHING RETURNING true
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A receipt that has opened the door, and for which of the two."""
+
+    receipt: str
+    amount: Money
+    deposit_id: UUID | None
+    payment_id: UUID | None
+
+
+class Arrivals:
+    """What the slice of unasked payments may do with deposits and their receipts."""
+
+    def __init__(self, settlement: Settlement) -> None:
+        self._settlement = settlement
+
+    async def find_receipt(self, reader: Reader, receipt: str) -> Taken | None:
+        row = await reader.fetchrow(RECEIPT, receipt)
+        if row is None:
+            return None
+        amount = KES.units(int(row["amount"]))
+        return Taken(row["receipt"], amount, row["deposit_id"], row["payment_id"])
+
+    async def take(
+        self, tx: Tx, payment: Payment, payment_id: UUID, group: UUID, now: datetime
+    ) -> bool:
+        """This will open the door for a payment that is no prompt's; False: it was opened."""
+        taken = await tx.fetchval(
+            TAKE,
+            payment.receipt,
+            payment.amount.units,
+            payment_id,
+            group,
+            payment.completed_at,
+            now,
+        )
+        return bool(taken)
+
+    async def is_suspended(self, reader: Reader, deposit_id: UUID) -> bool:
+        """Whether a prompt was paid with another amount, and the shillings wait in suspense."""
+        row = await reader.fetchrow(STATE, deposit_id)
+        return row is not None and row["state"] == DepositState.SUSPENDED.value
+
+    async def resolve(
+        self, tx: Tx, deposit_id: UUID, words: str, actor: Actor, now: datetime
+    ) -> None:
+        """This will end a deposit whose suspended shillings two persons decided about."""
+        row = await TABLE.lock(tx, deposit_id)
+        if row["state"] != DepositState.SUSPENDED.value:
+            return
+        told = f"{row['words'] or ''} {words}".strip()[:300]
+        await TABLE.move(
+            tx, row, DepositEvent.RESOLVED, now=now, actor=actor, note=words,
+            changes={"words": told},
+        )  # fmt: skip
+
+    async def find_prompt(self, reader: Reader, account: str) -> UUID | None:
+        """The deposit whose prompt carries this reference."""
+        row = await reader.fetchrow(BY_REFERENCE, account.upper()) if is_prompt(account) else None
+        return row["id"] if row else None
+
+    async def settle(self, tx: Tx, deposit_id: UUID, payment: Payment, now: datetime) -> bool:
+        """This will book a proven payment to its prompt; False where it is not the prompt's.
+
+        Locks the deposit. Posts, as the last act, unless the receipt was booked to it before.
+        """
+        row = await TABLE.lock(tx, deposit_id)
+        if row["receipt"] == payment.receipt:
+            return True
+        try:
+            async with tx.savepoint():
+                await self._settlement.pay(tx, row, payment, now)
+        except (ReceiptTaken, StateMoved):
+            log.warning("a second payment under a prompt's reference", deposit=str(deposit_id))
+            return False
+        return True
+
+
+def is_prompt(account: str) -> bool:
+    """Whether what was typed, or carried, begins as only a prompt's reference does."""
+    return account.upper().startswith(REFERENCE_PREFIX)

@@ -1,0 +1,101 @@
+"""Deposits as operators see them: everybody's, read only, never with a whole phone number."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from hazina.flows.deposits.repository import Reader
+from hazina.flows.deposits.states import DepositState
+from hazina.flows.deposits.story import CHIPS
+from hazina.flows.watch import NEWEST, Watched, at
+from hazina.infra.db import Row, Tx
+from hazina.kernel.errors import NotFound
+from hazina.kernel.ids import parse_id, wire_id
+from hazina.kernel.money import KES
+from hazina.kernel.page import Page
+
+S = DepositState
+SETTLED = (S.PAID, S.FAILED)
+OPEN = "state NOT IN ('paid', 'failed')"
+# States are written into the SQL, from the enum alone: only so can the partial index be used.
+LIST = """
+SELECT * FROM deposits.deposit WHERE {where} AND id < $1 ORDER BY id DESC LIMIT $2
+"""
+QUESTIONS = """
+SELECT * FROM deposits.deposit
+WHERE state IN ('unknown', 'confirmed', 'suspended') ORDER BY state_since LIMIT $1
+"""
+BY_ID = "SELECT * FROM deposits.deposit WHERE id = $1"
+RECEIPTS = """
+SELECT receipt, amount, completed_at, received_at, group_id FROM deposits.mpesa_receipt
+WHERE deposit_id = $1 ORDER BY received_at
+"""
+
+
+async def list_all(
+    reader: Reader, state: DepositState | None, *, limit: int, cursor: str | None
+) -> Page[Watched]:
+    """Those in ``state``, or all that are open; newest first."""
+    before = parse_id("dep", cursor) if cursor else NEWEST
+    rows = await reader.fetch(LIST.format(where=_where(state)), before, limit + 1)
+    return Page.of([watched(row) for row in rows], limit, lambda one: one.wire)
+
+
+async def list_questions(reader: Reader, *, limit: int) -> Sequence[Watched]:
+    """Those whose ending nobody knows, or that a person must end; the oldest first."""
+    return [watched(row) for row in await reader.fetch(QUESTIONS, limit)]
+
+
+async def find_row(tx: Tx, deposit_id: UUID) -> Row:
+    """Raises: NotFound."""
+    row = await tx.fetchrow(BY_ID, deposit_id)
+    if row is None:
+        raise NotFound
+    return row
+
+
+def watched(row: Row) -> Watched:
+    state = S(row["state"])
+    wire = wire_id("dep", row["id"])
+    waits_for, next_step = waiting(row)
+    return Watched(
+        wire,
+        f"/deposits/{wire}",
+        KES.units(int(row["amount"])),
+        row["phone_masked"],
+        state.value.capitalize(),
+        CHIPS[state][1],
+        row["state_since"],
+        waits_for,
+        next_step,
+        state in SETTLED,
+    )
+
+
+def waiting(row: Row) -> tuple[str, str]:
+    """What a deposit waits for, and what happens next by itself or by whom."""
+    due = row["next_attempt_at"]
+    match S(row["state"]):
+        case S.REQUESTED:
+            return "A worker", at("The prompt is sent", due)
+        case S.SENDING:
+            return "M-Pesa's answer", at("Without one it counts as unknown", due)
+        case S.PROMPTED:
+            return "The PIN, then M-Pesa's callback", at("M-Pesa is asked", due)
+        case S.UNKNOWN if due:
+            return "M-Pesa's word", at("M-Pesa is asked", due)
+        case S.UNKNOWN:
+            return "A callback", "Nothing can be asked: look in M-Pesa's statement"
+        case S.CONFIRMED:
+            return "M-Pesa's receipt", "A late callback or the statement brings it"
+        case S.SUSPENDED:
+            return "A person", "Give the shillings to whom they belong, or send them back"
+        case S.PAID | S.FAILED:
+            return "", ""
+
+
+def _where(state: DepositState | None) -> str:
+    if state is None:
+        return OPEN
+    if state in SETTLED:
+        return f"state = '{state.value}'"
+    return f"state = '{state.value}' AND {OPEN}"

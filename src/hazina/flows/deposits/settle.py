@@ -1,0 +1,259 @@
+"""How a deposit ends: by a callback that counts, by asking, or by a late payment.
+
+A callback is a claim. It counts with our open id, the exact amount, a new receipt, a trusted source
+and token; otherwise M-Pesa is asked first. Money received is booked to the customer whatever the
+product that it was meant for says.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+import structlog
+
+from hazina.desk.limits import Limits
+from hazina.flows.deposits import postings
+from hazina.flows.deposits import repository as sql
+from hazina.flows.deposits.purpose import DepositFact, DepositPurposes
+from hazina.flows.deposits.request import LIMIT_KIND, TABLE
+from hazina.flows.deposits.states import DepositEvent, DepositState
+from hazina.flows.plan import Plan
+from hazina.infra.db import RETRYABLE, Row, Tx
+from hazina.infra.outbox import Outbox
+from hazina.infra.settings import Settings
+from hazina.kernel.actor import SYSTEM
+from hazina.kernel.money import KES, Money
+from hazina.ledger.core import Result, Transfer, first_fault, linked
+from hazina.ledger.service import Ledger
+
+log = structlog.stdlib.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Payment:
+    """A payment that counts: what M-Pesa's receipt says of it."""
+
+    receipt: str
+    amount: Money
+    completed_at: datetime | None
+
+
+class ReceiptTaken(Exception):
+    """The receipt belongs to another deposit: a forgery, or a fault of ours. Never credited."""
+
+
+class NotBooked(Exception):
+    """The ledger refused to book money that was received: an alarm, and the job tries again."""
+
+
+class Settlement:
+    """The transitions that move money. Every method joins the caller's transaction, in which the
+    deposit's row is locked, and posts at most once, last."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        ledger: Ledger,
+        limits: Limits,
+        outbox: Outbox,
+        purposes: DepositPurposes,
+    ) -> None:
+        self._ledger = ledger
+        self._limits = limits
+        self._outbox = outbox
+        self._purposes = purposes
+        self._in_transit_limit = KES.units(settings.in_transit_limit_kes * 100)
+
+    async def pay(self, tx: Tx, row: Row, payment: Payment, now: datetime) -> None:
+        """This will book a payment with its receipt. Repeating it with the same receipt is nothing.
+
+        Raises: ReceiptTaken, StateMoved, NotBooked.
+        """
+        if row["receipt"] == payment.receipt:
+            return
+        asked = KES.units(int(row["amount"]))
+        if payment.amount != asked:
+            await self._mispaid(tx, row, payment, asked, now)
+        elif int(row["credited"]):
+            transfers = postings.receipted(row["id"], asked, payment.receipt)
+            changes: dict[str, object] = {"receipt": payment.receipt, "next_attempt_at": None}
+            await self._take_receipt(tx, row, payment, transfers, now)
+            await self._move(tx, row, DepositEvent.PAID, changes, now)
+            await self._post(tx, transfers, Plan())
+        else:
+            transfers = postings.paid(row["id"], row["customer_id"], asked, payment.receipt)
+            await self._take_receipt(tx, row, payment, transfers, now)
+            await self._credit(tx, row, DepositEvent.PAID, transfers, payment.receipt, now)
+
+    async def confirm(self, tx: Tx, row: Row, now: datetime) -> None:
+        """This will take M-Pesa's word, given without a receipt, up to the set amount.
+
+        Above it the deposit waits, confirmed but not credited, for its receipt.
+        """
+        amount = KES.units(int(row["amount"]))
+        if amount > self._in_transit_limit:
+            log.warning("deposit confirmed above the limit, waits", deposit=str(row["id"]))
+            changes: dict[str, object] = {"next_attempt_at": None}
+            await self._move(tx, row, DepositEvent.CONFIRMED, changes, now)
+            return
+        transfers = postings.confirmed(row["id"], row["customer_id"], amount)
+        await self._credit(tx, row, DepositEvent.CONFIRMED, transfers, None, now)
+
+    async def fail(
+        self, tx: Tx, row: Row, event: DepositEvent, *, code: str, words: str, now: datetime
+    ) -> None:
+        """This will end a deposit without money and let go of what was reserved for it."""
+        plan = await self._release(tx, row, words, now)
+        changes: dict[str, object] = {
+            "code": code[:60],
+            "words": words[:300],
+            "next_attempt_at": None,
+            "plan": row["plan"] if row["purpose"] is None else "released",
+        }
+        await self._move(tx, row, event, changes, now, note=words[:300])
+        await self._post(tx, [], plan)
+
+    async def apply_due_plan(self, tx: Tx, row: Row, now: datetime) -> None:
+        """This will try again what a product could not say when its deposit was paid."""
+        if row["plan"] != "due":
+            return
+        handler = self._purposes.get(row["purpose"])
+        plan = await handler.paid(tx, _fact(row, row["receipt"], None), now)
+        await self._post_plan(tx, row["id"], [], plan)
+
+    async def _credit(
+        self,
+        tx: Tx,
+        row: Row,
+        event: DepositEvent,
+        transfers: list[Transfer],
+        receipt: str | None,
+        now: datetime,
+    ) -> None:
+        """The money and, in a group of its own, what the product makes of it."""
+        plan = await self._plan(tx, row, receipt, now)
+        changes: dict[str, object] = {
+            "receipt": receipt,
+            "credited": row["amount"],
+            "code": None,
+            "words": None,
+            "next_attempt_at": None,
+            "plan": "due" if plan is None else row["plan"],
+        }
+        await self._move(tx, row, event, changes, now)
+        if plan is None or row["purpose"] is None:
+            await self._post(tx, transfers, Plan())
+        else:
+            await self._post_plan(tx, row["id"], transfers, plan)
+
+    async def _mispaid(
+        self, tx: Tx, row: Row, payment: Payment, asked: Money, now: datetime
+    ) -> None:
+        words = f"{payment.amount} was paid where {asked} was asked. We are looking into it."
+        transfers = postings.mispaid(row["id"], payment.amount, payment.receipt)
+        await self._take_receipt(tx, row, payment, transfers, now)
+        plan = await self._release(tx, row, words, now)
+        changes: dict[str, object] = {
+            "receipt": payment.receipt,
+            "code": "mispaid",
+            "words": words,
+            "next_attempt_at": None,
+            "plan": row["plan"] if row["purpose"] is None else "released",
+        }
+        await self._move(tx, row, DepositEvent.MISPAID, changes, now, note=words)
+        await self._post(tx, transfers, plan)
+
+    async def _release(self, tx: Tx, row: Row, words: str, now: datetime) -> Plan:
+        """What was reserved, limit and goods, is let go of; once."""
+        if row["state"] == DepositState.FAILED.value:
+            return Plan()
+        amount = KES.units(int(row["amount"]))
+        plan = Plan()
+        if row["purpose"] is not None:
+            handler = self._purposes.get(row["purpose"])
+            plan = await handler.failed(tx, _fact(row, None, words), now)
+        await self._limits.release(tx, row["customer_id"], LIMIT_KIND, amount, row["limit_day"])
+        return plan
+
+    async def _plan(self, tx: Tx, row: Row, receipt: str | None, now: datetime) -> Plan | None:
+        """The product's plan; None where it could not say. Money comes first."""
+        if row["purpose"] is None:
+            return Plan()
+        handler = self._purposes.get(row["purpose"])
+        try:
+            async with tx.savepoint():
+                return await handler.paid(tx, _fact(row, receipt, None), now)
+        except RETRYABLE:
+            raise
+        except Exception:
+            log.exception("a product could not plan, its money is booked", deposit=str(row["id"]))
+            return None
+
+    async def _post_plan(
+        self, tx: Tx, deposit_id: UUID, transfers: list[Transfer], plan: Plan
+    ) -> None:
+        fault = await self._post(tx, transfers, plan)
+        await tx.execute(
+            "UPDATE deposits.deposit SET plan = $2 WHERE id = $1",
+            deposit_id,
+            "booked" if fault is None else "refused",
+        )
+
+    async def _post(self, tx: Tx, ours: list[Transfer], plan: Plan) -> Result | None:
+        """Both groups in one posting; then the plan hears how its own went."""
+        theirs = linked(list(plan.transfers))
+        results = await self._ledger.post(tx, [*ours, *theirs], SYSTEM)
+        if fault := first_fault(results[: len(ours)]):
+            raise NotBooked(f"{fault.code.value} for transfer {fault.id}")
+        refused = first_fault(results[len(ours) :])
+        if refused is None:
+            await plan.booked(tx)
+        else:
+            await plan.refused(tx, refused)
+        return refused
+
+    async def _take_receipt(
+        self, tx: Tx, row: Row, payment: Payment, transfers: list[Transfer], now: datetime
+    ) -> None:
+        """The one door into mpesa:collection: a receipt opens it once, for ever."""
+        taken = await tx.fetchval(
+            sql.TAKE_RECEIPT,
+            payment.receipt,
+            payment.amount.units,
+            row["id"],
+            transfers[0].group,
+            payment.completed_at,
+            now,
+        )
+        if not taken:
+            raise ReceiptTaken(f"the receipt claimed for deposit {row['id']} is another's")
+
+    async def _move(
+        self,
+        tx: Tx,
+        row: Row,
+        event: DepositEvent,
+        changes: dict[str, object],
+        now: datetime,
+        *,
+        note: str | None = None,
+    ) -> None:
+        await TABLE.move(tx, row, event, now=now, actor=SYSTEM, note=note, changes=changes)
+        payload = {
+            "customer_id": str(row["customer_id"]),
+            "amount": KES.units(int(row["amount"])).decimal,
+            "purpose": row["purpose"],
+            "receipt": changes.get("receipt"),
+        }
+        await self._outbox.emit(tx, f"deposit.{event.value}", row["id"], payload, now)
+
+
+def _fact(row: Row, receipt: str | None, words: str | None) -> DepositFact:
+    return DepositFact(
+        row["id"],
+        row["customer_id"],
+        KES.units(int(row["amount"])),
+        row["purpose_id"],
+        receipt,
+        words,
+    )

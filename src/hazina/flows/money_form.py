@@ -1,0 +1,102 @@
+"""What the pages of deposits and withdrawals share: their form, a stored no, the demo handset."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from markupsafe import Markup
+
+from hazina.desk.webkit.filters import money
+from hazina.desk.webkit.forms import Field, Form, FormSpec, amount_field, code_field
+from hazina.identity.phones import MAX_LENGTH, Phone, parse_phone
+from hazina.infra.envelope import STATUS
+from hazina.infra.settings import Mode, MpesaMode, Settings
+from hazina.kernel.errors import Refusal
+from hazina.kernel.ids import new_id
+from hazina.kernel.money import KES, Money
+
+AMOUNT = amount_field("amount", "How much", KES, whole=True)
+PHONE: Field[Phone] = Field(
+    "phone",
+    "Another number",
+    parse_phone,
+    kind="tel",
+    help="Write it like 0712 345 678. Leave it empty to use your own.",
+    required=False,
+    autocomplete="tel",
+    max_length=MAX_LENGTH,
+)
+# Refusals that are about one field although the service does not name it.
+_FIELD_OF = {
+    "amount_invalid": AMOUNT.name,
+    "amount_out_of_range": AMOUNT.name,
+    "daily_limit_reached": AMOUNT.name,
+    "insufficient_funds": AMOUNT.name,
+    "prompt_unresolved": AMOUNT.name,
+    "phone_invalid": PHONE.name,
+    "payout_phone_unknown": PHONE.name,
+}
+
+
+OTP = code_field(help="Asked for again, because money leaves. A recovery code works too.")
+
+
+def money_form(least: int, most: int, *, outward: bool = False) -> FormSpec:
+    """An amount in whole shillings between two bounds, and a phone that may be left empty; with
+    ``outward`` also the code that the review may ask for."""
+    amount = replace(AMOUNT, help=f"KES {least:,} to KES {most:,}, without cents.")
+    return FormSpec(amount, PHONE, OTP) if outward else FormSpec(amount, PHONE)
+
+
+def refuse(form: Form, refusal: Refusal) -> None:
+    """This will show ``refusal`` beside the field it is about, or above the form."""
+    name = _FIELD_OF.get(refusal.code)
+    if name is not None:
+        refusal.details["field"] = name
+    form.refuse_with(refusal)
+
+
+def act_key(form: Form) -> None:
+    """This will make what follows a new act: each review has a key of its own, so that going back
+    and changing the amount is not taken for a repeat of the first."""
+    form.key = new_id().hex
+
+
+def act_body(form: Form) -> bytes:
+    """What makes two sendings of one form the same: its fields, not its fresh CSRF token."""
+    return "\0".join(f"{name}={value}" for name, value in form.carried()).encode()
+
+
+def refusal_in(status: int, body: Mapping[str, object]) -> Refusal:
+    """This will read back the refusal that an idempotent act has stored as its answer."""
+    error = body["error"]
+    assert isinstance(error, Mapping)
+    found = Refusal(error["message"], action=error.get("action"), details=error["details"])
+    found.code = error["code"]  # type: ignore[misc] # one class stands for every stored refusal
+    found.kind = next(kind for kind, its in STATUS.items() if its == status)  # type: ignore[misc]
+    return found
+
+
+def spelled(phone: Phone) -> str:
+    """``+254 712 345 678``: whole, for the one who just typed it and must see that it is right."""
+    e164 = phone.e164
+    return f"{e164[:4]} {e164[4:7]} {e164[7:10]} {e164[10:]}"
+
+
+def said(text: str, *values: Money | str) -> str:
+    """A sentence with amounts that the eye button can hide; everything else is escaped.
+
+    A phone number stays on one line.
+    """
+    shown = [money(value) if isinstance(value, Money) else _whole(value) for value in values]
+    return Markup(text).format(*shown)  # noqa: S704 - the text is code's, never a person's
+
+
+def _whole(text: str) -> str:
+    return text.replace(" ", "\u00a0") if text.startswith("+254") else text
+
+
+def handset_url(settings: Settings, msisdn: str) -> str:
+    """The simulated phone's page; empty wherever M-Pesa is not our simulator."""
+    if settings.mode is not Mode.DEVELOPMENT or settings.mpesa_mode is not MpesaMode.SIMULATED:
+        return ""
+    return f"{settings.mpesa_base_url.rstrip('/')}/handset/{msisdn}"

@@ -1,0 +1,1 @@
+"""Receipts: payments to the paybill that came unasked, and what M-Pesa's own lists say of them."""

@@ -1,0 +1,82 @@
+"""What the slice of unasked payments offers the house."""
+
+from pathlib import Path
+
+from hazina.desk.approvals import Approvals
+from hazina.desk.switches import Switches
+from hazina.flows.deposits.accounts import AccountNumbers
+from hazina.flows.deposits.arrivals import Arrivals
+from hazina.flows.receipts.hear import Listener
+from hazina.flows.receipts.pull import Puller
+from hazina.flows.receipts.returns import Returner
+from hazina.flows.receipts.settle import Settlement
+from hazina.flows.receipts.statements import Statements
+from hazina.flows.receipts.suspense import Suspense
+from hazina.flows.receipts.tasks import Tasks
+from hazina.flows.receipts.waiting import Alarms
+from hazina.flows.withdrawals.absence import Absence
+from hazina.identity.customers import Customers
+from hazina.infra.audit import Audit
+from hazina.infra.house import House, Manifest
+from hazina.infra.jobs import Jobs
+from hazina.infra.outbox import Outbox
+from hazina.infra.vault import CustomerVault
+from hazina.ledger.service import Ledger
+from hazina.rails.callbacks import Callbacks
+from hazina.rails.ports import CallbackKind
+from hazina.rails.receipts import ReceiptRail
+
+
+def build(house: House) -> None:
+    """This will listen to notices and answers, and read M-Pesa's list."""
+    rail = house.get(ReceiptRail)  # type: ignore[type-abstract]
+    arrivals, accounts = house.get(Arrivals), house.get(AccountNumbers)
+    settlement = Settlement(house.get(Ledger), arrivals, accounts, house.get(Outbox))
+    listener = Listener(
+        house.db, house.clock, house.get(Jobs), rail, accounts, arrivals, settlement
+    )
+    puller = Puller(house.db, house.clock, rail, listener)
+    suspense = Suspense(
+        house.get(Approvals),
+        house.get(Customers),
+        house.get(Ledger),
+        house.get(Jobs),
+        house.get(Outbox),
+        arrivals,
+    )
+    returner = Returner(
+        house.db,
+        house.clock,
+        house.settings,
+        rail,
+        house.get(CustomerVault),
+        house.get(Switches),
+        house.get(Jobs),
+        suspense,
+    )
+    Tasks(house.db, house.clock, house.get(Jobs), listener, puller)
+    statements = Statements(
+        house.db,
+        house.clock,
+        rail,
+        listener,
+        arrivals,
+        house.get(Absence),
+        house.get(Approvals),
+        house.get(Audit),
+    )
+    Alarms(house.db, house.clock, house.get(Jobs))
+    callbacks = house.get(Callbacks)
+    callbacks.subscribe(CallbackKind.VALIDATION, listener.on_validation)
+    callbacks.subscribe(CallbackKind.NOTICE, listener.on_notice)
+    callbacks.subscribe(CallbackKind.PAYMENT_STATUS, listener.on_status)
+    callbacks.subscribe(CallbackKind.PAYMENT_STATUS_TIMEOUT, listener.on_status)
+    callbacks.subscribe(CallbackKind.RETURN, returner.on_result)
+    callbacks.subscribe(CallbackKind.RETURN_TIMEOUT, returner.on_result)
+    callbacks.validate_with(listener.may_pay)
+    for part in (settlement, listener, puller, suspense, statements):
+        house.put(part)
+
+
+FOLDER = Path(__file__).parent
+MANIFEST = Manifest("receipts", build, migrations=FOLDER / "migrations")

@@ -1,0 +1,62 @@
+"""Reading M-Pesa's own list of what was paid to us: it brings what notices lost.
+
+Every 15 minutes the last two hours; after an outage all it has, 48 hours. How far it was read
+without a gap is kept, so that "it is not in the list" can be said of a moment.
+"""
+
+from datetime import datetime, timedelta
+
+import structlog
+
+from hazina.flows.receipts import repository as sql
+from hazina.flows.receipts.hear import Listener
+from hazina.infra.db import Database
+from hazina.kernel.clock import Clock
+from hazina.kernel.outcome import Accepted
+from hazina.rails.receipts import ReceiptRail
+
+log = structlog.stdlib.get_logger()
+
+EVERY_S = 15 * 60
+USUAL, MOST = timedelta(hours=2), timedelta(hours=48)
+SETTLING = timedelta(minutes=5)  # a payment shows in the list this late at most
+MOST_PAGES = 500
+
+
+class Puller:
+    """One sweep over the list."""
+
+    def __init__(self, db: Database, clock: Clock, rail: ReceiptRail, listener: Listener) -> None:
+        self._db, self._clock, self._rail, self._listener = db, clock, rail, listener
+
+    async def sweep(self) -> None:
+        """This will read the list as far back as needed and act on every line."""
+        if self._rail.shortcode:
+            await self.read(self._clock.now())
+
+    async def read(self, until: datetime) -> int | None:
+        """This will say how many lines were read; None when M-Pesa gave no whole list."""
+        shortcode = self._rail.shortcode
+        read_to = await self._db.fetchval(sql.READ_TO, shortcode)
+        since = until - (USUAL if read_to and read_to >= until - USUAL + SETTLING else MOST)
+        offset, lines, seen = 0, 0, set[str]()
+        for _ in range(MOST_PAGES):
+            outcome = await self._rail.pull(since, until, offset)
+            if not isinstance(outcome, Accepted):
+                log.warning("M-Pesa's list could not be read", offset=offset, why=str(outcome))
+                return None
+            page = outcome.value
+            fresh = [one for one in page.payments if one.receipt not in seen]
+            if page.rows == 0 or (page.payments and not fresh):
+                break
+            if len(page.payments) != page.rows:
+                log.error("lines of M-Pesa's list cannot be read", of=page.rows)
+            for one in fresh:
+                await self._listener.pulled(one)
+            seen.update(one.receipt for one in fresh)
+            offset, lines = offset + page.rows, lines + len(fresh)
+        else:
+            return None
+        now = self._clock.now()
+        await self._db.run(lambda tx: tx.execute(sql.HAS_READ, shortcode, until - SETTLING, now))
+        return lines

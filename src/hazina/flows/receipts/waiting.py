@@ -1,0 +1,123 @@
+"""Everything of M-Pesa's that waits: why, since when, and what comes next. Alarms by age."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import structlog
+from prometheus_client import Gauge
+
+from hazina.flows.deposits import oversight as deposits
+from hazina.flows.receipts import repository as sql
+from hazina.flows.receipts.repository import PaymentView
+from hazina.flows.receipts.states import PaymentState
+from hazina.flows.watch import LATE, LATER, LATEST, Watched
+from hazina.flows.withdrawals import oversight as withdrawals
+from hazina.infra.db import Database
+from hazina.infra.jobs import Jobs
+from hazina.kernel.clock import Clock
+from hazina.kernel.ids import wire_id
+from hazina.kernel.money import Money
+
+log = structlog.stdlib.get_logger()
+
+ALARM, ALARM_EVERY_S = "mpesa.alarm", 60
+MOST = 500
+AGES = (("15m", LATE), ("2h", LATER), ("24h", LATEST))
+OPEN = Gauge(
+    "hazina_mpesa_open", "Questions about M-Pesa that are open for at least this long.", ["age"]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """One open thing as operators list it."""
+
+    kind: str
+    wire: str
+    amount: Money
+    who: str
+    state: str
+    since: datetime
+    why: str
+    next_step: str
+
+
+async def list_waiting(db: Database, *, limit: int = MOST) -> list[Waiting]:
+    """All that is unknown, unproven, in suspense or on its way back; the oldest first."""
+    found = [_of("deposit", one) for one in await deposits.list_questions(db, limit=limit)]
+    found += [_of("withdrawal", one) for one in await withdrawals.list_questions(db, limit=limit)]
+    rows = await db.fetch(sql.OPEN, limit)
+    found += [_payment(PaymentView.of(row)) for row in rows]
+    return sorted(found, key=lambda one: one.since)[:limit]
+
+
+class Alarms:
+    """Says how many questions are open for how long, and names those that grew too old."""
+
+    def __init__(self, db: Database, clock: Clock, jobs: Jobs) -> None:
+        self._db, self._clock = db, clock
+        jobs.every(ALARM, ALARM_EVERY_S, self.sweep)
+
+    async def sweep(self) -> None:
+        """This will set the metric, and log each question in the minute it reaches an age."""
+        now, waiting = self._clock.now(), await list_waiting(self._db)
+        minute = timedelta(seconds=ALARM_EVERY_S)
+        for label, age in AGES:
+            old = [one for one in waiting if now - one.since >= age]
+            OPEN.labels(label).set(len(old))
+            _say([one for one in old if now - one.since < age + minute], label)
+
+
+def _say(reached: Sequence[Waiting], label: str) -> None:
+    for one in reached:
+        say = log.warning if label == "15m" else log.error
+        say(
+            "a question about M-Pesa is open",
+            age=label,
+            kind=one.kind,
+            id=one.wire,
+            state=one.state,
+            why=one.why,
+        )
+
+
+def _of(kind: str, one: Watched) -> Waiting:
+    return Waiting(
+        kind,
+        one.wire,
+        one.amount,
+        one.phone,
+        one.chip.lower(),
+        one.since,
+        one.waits_for,
+        one.next_step,
+    )
+
+
+def _payment(one: PaymentView) -> Waiting:
+    why, next_step = _words(one)
+    return Waiting(
+        "payment",
+        wire_id("pay", one.id),
+        one.amount,
+        one.payer,
+        one.state.value,
+        one.since,
+        why,
+        next_step,
+    )
+
+
+def _words(one: PaymentView) -> tuple[str, str]:
+    match one.state:
+        case PaymentState.INCOMING if not one.trusted:
+            return "Told by a stranger", "M-Pesa's list decides, every 15 minutes"
+        case PaymentState.INCOMING if one.next_attempt_at is None:
+            return "M-Pesa has not agreed in 48 hours", "Look in M-Pesa's statement"
+        case PaymentState.INCOMING:
+            return "M-Pesa's word", "M-Pesa is asked, and its list is read"
+        case PaymentState.RETURNING:
+            return "M-Pesa's result of sending it back", "Without one: two persons, or the portal"
+        case _:
+            return one.why or "Nobody's", "Two persons give it to somebody or send it back"

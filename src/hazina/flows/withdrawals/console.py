@@ -1,0 +1,150 @@
+"""Withdrawals in the console: a list by state, one with all that is known, and the questions that
+are open in both directions. Read only."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
+from starlette.responses import Response
+
+from hazina.desk.webkit.current import CurrentOperator
+from hazina.desk.webkit.flash import Tone
+from hazina.desk.webkit.templates import render
+from hazina.desk.webkit.view import Figure, Line
+from hazina.flows.deposits import oversight as deposits
+from hazina.flows.watch import (
+    ATTEMPT_COLUMNS,
+    EVENT_COLUMNS,
+    LATE,
+    LIST_COLUMNS,
+    Chapter,
+    Watched,
+    age,
+    attempt_rows,
+    event_rows,
+    filters,
+    list_rows,
+    moment,
+)
+from hazina.flows.withdrawals import oversight
+from hazina.flows.withdrawals.request import TABLE
+from hazina.flows.withdrawals.states import WithdrawalState
+from hazina.identity.customers import Customers
+from hazina.infra.db import Row
+from hazina.infra.house import House
+from hazina.kernel.ids import parse_id, wire_id
+from hazina.kernel.money import KES
+
+router = APIRouter()
+
+PAGE = 50
+QUESTIONS = 200
+STATES = [(state.value, state.value.capitalize()) for state in WithdrawalState]
+State = Annotated[WithdrawalState | None, Query(description="One state; empty: all open.")]
+Cursor = Annotated[str | None, Query(max_length=60)]
+
+
+@router.get("/withdrawals")
+async def show_list(
+    request: Request, _operator: CurrentOperator, state: State = None, cursor: Cursor = None
+) -> Response:
+    """Withdrawals in one state, or all that are open, newest first."""
+    house: House = request.app.state.house
+    page = await oversight.list_all(house.db, state, limit=PAGE, cursor=cursor)
+    here = f"/withdrawals?state={state.value}" if state else "/withdrawals"
+    more = f"{here}{'&' if state else '?'}cursor={page.next_cursor}"
+    return render(
+        request,
+        "deposits/watch_list.html",
+        title="Withdrawals",
+        lede="Shillings that M-Pesa pays out for us.",
+        filters=filters("/withdrawals", state.value if state else "", STATES),
+        columns=LIST_COLUMNS,
+        rows=list_rows(page.items, house.clock.now()),
+        older=more if page.next_cursor else "",
+        newer=here if cursor else "",
+    )
+
+
+@router.get("/withdrawals/{withdrawal_id}")
+async def show(request: Request, withdrawal_id: str, _operator: CurrentOperator) -> Response:
+    """One withdrawal: where it stands and everything that led there."""
+    house: House = request.app.state.house
+    found = parse_id("wdr", withdrawal_id)
+    async with house.db.transaction(readonly=True) as tx:
+        row = await oversight.find_row(tx, found)
+        owner = await house.get(Customers).get(tx, row["customer_id"])
+        asked = [[moment(one["asked_at"])] for one in await tx.fetch(oversight.ASKED, found)]
+        chapters = [
+            Chapter("Timeline", EVENT_COLUMNS, event_rows(await TABLE.events(tx, found)), ""),
+            Chapter(
+                "Attempts to pay",
+                ATTEMPT_COLUMNS,
+                await attempt_rows(tx, "withdrawals.attempt", found),
+                "M-Pesa has not been asked yet.",
+            ),
+            Chapter(
+                "Questions to M-Pesa", ["Asked at"], asked, "Nothing had to be asked about it."
+            ),
+        ]
+    one = oversight.watched(row)
+    return render(
+        request,
+        "deposits/watch_detail.html",
+        title="Withdrawal",
+        back="/withdrawals",
+        back_label="Withdrawals",
+        one=one,
+        age=age(one.since, house.clock.now()),
+        lines=_lines(row, owner.username),
+        chapters=chapters,
+    )
+
+
+@router.get("/open-questions")
+async def show_questions(request: Request, _operator: CurrentOperator) -> Response:
+    """Everything whose ending nobody knows, or that only a person can end; the oldest first."""
+    house: House = request.app.state.house
+    now = house.clock.now()
+    money_in = await deposits.list_questions(house.db, limit=QUESTIONS)
+    money_out = await oversight.list_questions(house.db, limit=QUESTIONS)
+    return render(
+        request,
+        "withdrawals/questions.html",
+        figures=[
+            _figure("Deposits", money_in, now),
+            _figure("Withdrawals", money_out, now),
+        ],
+        columns=LIST_COLUMNS,
+        money_in=list_rows(money_in, now),
+        money_out=list_rows(money_out, now),
+    )
+
+
+def _figure(label: str, found: Sequence[Watched], now: datetime) -> Figure:
+    if not found:
+        return Figure(label, 0, "Nothing is open", Tone.GOOD)
+    count = f"{len(found)} or more" if len(found) == QUESTIONS else len(found)
+    oldest = found[0].since
+    tone = Tone.WARN if now - oldest > LATE else Tone.NEUTRAL
+    return Figure(label, count, f"The oldest for {age(oldest, now)}", tone)
+
+
+def _lines(row: Row, username: str) -> list[Line]:
+    fee, excise = KES.units(int(row["fee"])), KES.units(int(row["excise"]))
+    return [
+        Line("Id", wire_id("wdr", row["id"])),
+        Line("Customer", username),
+        Line("Phone", row["phone_masked"]),
+        Line("Asked", row["requested_at"]),
+        Line("Fee", fee),
+        Line("Of it, excise duty", excise),
+        Line("M-Pesa receipt", row["receipt"]),
+        Line("M-Pesa's conversation", row["conversation_id"]),
+        Line("Times asked about", row["questions"]),
+        Line("Paid out for", row["purpose"] or "The customer's own balance"),
+        Line("Counted on the day", f"{row['limit_day']:%-d %b %Y}"),
+        Line("Ledger group", str(row["group_id"]) if row["group_id"] else None),
+        Line("M-Pesa's words", row["words"], row["code"] or ""),
+    ]

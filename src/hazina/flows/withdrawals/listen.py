@@ -1,0 +1,227 @@
+"""What M-Pesa says of a withdrawal: results, time-out notices and answers to our questions.
+
+Only a trusted source moves money here: a stranger's word makes us ask, nothing else. A success
+after a failure, or of another amount, is never acted on by itself: it is an alarm.
+"""
+
+import secrets
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import structlog
+
+from hazina.desk.switches import Switch, Switches
+from hazina.flows.withdrawals import repository as sql
+from hazina.flows.withdrawals.request import TABLE
+from hazina.flows.withdrawals.settle import Settlement, asked_amount, is_open
+from hazina.flows.withdrawals.states import WithdrawalEvent, WithdrawalState
+from hazina.infra.db import Database, Row, Tx
+from hazina.infra.inbox import InboxMessage, InboxState
+from hazina.infra.settings import Settings
+from hazina.kernel.actor import SYSTEM
+from hazina.kernel.clock import Clock
+from hazina.rails.callbacks import Settled, callback_token
+from hazina.rails.ports import (
+    Event,
+    PayoutResult,
+    PayoutTimeoutNotice,
+    Rails,
+    StatusResult,
+    StatusState,
+    StatusTimeoutNotice,
+)
+
+log = structlog.stdlib.get_logger()
+
+REFUSALS_WITHIN, REFUSALS_STOP = timedelta(minutes=10), 2
+MAX_PAUSE = timedelta(minutes=10)
+STRANGER = Settled(InboxState.REFUSED, "from a stranger: M-Pesa is asked instead")
+FOREIGN = Settled(InboxState.REFUSED, "speaks of another payment than its address")
+ASK = """
+INSERT INTO withdrawals.question (token, withdrawal_id, asked_at) VALUES ($1, $2, $3)
+"""
+
+
+class Listener:
+    """Results and questions of withdrawals."""
+
+    def __init__(
+        self,
+        db: Database,
+        clock: Clock,
+        settings: Settings,
+        rails: Rails,
+        settlement: Settlement,
+        switches: Switches,
+    ) -> None:
+        self._db = db
+        self._clock = clock
+        self._rail = rails.payouts
+        self._settlement = settlement
+        self._switches = switches
+        self._first_pause = timedelta(seconds=settings.mpesa_status_after_s)
+
+    async def on_result(self, message: InboxMessage, event: Event) -> Settled | None:
+        """This will act on a payout's result. Safe to run twice."""
+        found = await self._db.fetchval(sql.FIND_BY_CALLBACK, callback_token(message))
+        if found is None or not isinstance(event, PayoutResult) or event.payout_id != found:
+            return FOREIGN
+        if not message.trusted:
+            await self._ask_soon(found)
+            return STRANGER
+        receipt = event.receipt if event.success else None
+        settled = await self._db.run(
+            lambda tx: self._hear(
+                tx, found, receipt, event.amount_units, _ending(event), self._clock.now()
+            )
+        )
+        if event.credential:
+            await self._db.run(lambda tx: self._count_refusal(tx, found, event.code))
+        return settled
+
+    async def on_timeout(self, message: InboxMessage, event: Event) -> Settled | None:
+        """A queue gave it up; the result may still come. Ask, never release."""
+        found = await self._db.fetchval(sql.FIND_BY_CALLBACK, callback_token(message))
+        if found is None or not isinstance(event, PayoutTimeoutNotice):
+            return FOREIGN
+        if not message.trusted:
+            await self._ask_soon(found)
+            return STRANGER
+
+        async def lose(tx: Tx) -> None:
+            now = self._clock.now()
+            row = await TABLE.lock(tx, found)
+            if row["state"] in (WithdrawalState.SENDING.value, WithdrawalState.SENT.value):
+                await TABLE.move(
+                    tx,
+                    row,
+                    WithdrawalEvent.LOST,
+                    now=now,
+                    actor=SYSTEM,
+                    note="M-Pesa's queue gave it up",
+                    changes={"next_attempt_at": now},
+                )
+
+        await self._db.run(lose)
+        return None
+
+    async def on_status(self, message: InboxMessage, event: Event) -> Settled | None:
+        """This will act on the answer to a question of ours. Safe to run twice."""
+        found = await self._db.fetchval(sql.FIND_BY_QUESTION, callback_token(message))
+        if found is None:
+            return FOREIGN
+        if isinstance(event, StatusTimeoutNotice):
+            return None  # the next question is due anyway
+        if not isinstance(event, StatusResult) or not message.trusted:
+            return STRANGER
+        if event.payout_id is not None and event.payout_id != found:
+            return FOREIGN
+        match event.state:
+            case StatusState.COMPLETED:
+                ending = None
+            case StatusState.FAILED:
+                ending = (event.code, "M-Pesa ended it without paying.")
+            case StatusState.NOT_FOUND:
+                # Proves nothing alone: it is counted, for two persons and a statement.
+                await self._db.run(lambda tx: tx.execute(sql.NOT_FOUND, found))
+                return None
+            case StatusState.PENDING | StatusState.UNKNOWN:
+                return None  # proves nothing: the question is asked again
+        receipt = event.receipt if event.state is StatusState.COMPLETED else None
+        return await self._db.run(
+            lambda tx: self._hear(tx, found, receipt, event.amount_units, ending, self._clock.now())
+        )
+
+    async def ask(self, withdrawal_id: UUID) -> None:
+        """This will ask M-Pesa what became of a payout; the answer comes as a callback."""
+        token = secrets.token_hex(16)
+
+        async def note(tx: Tx) -> bool:
+            now = self._clock.now()
+            row = await TABLE.lock(tx, withdrawal_id)
+            if row["state"] not in (WithdrawalState.SENT.value, WithdrawalState.UNKNOWN.value):
+                return False
+            if row["next_attempt_at"] is None or row["next_attempt_at"] > now:
+                return False
+            pause = min(self._first_pause * 2 ** min(row["questions"], 8), MAX_PAUSE)
+            await tx.execute(ASK, token, withdrawal_id, now)
+            await tx.execute(
+                "UPDATE withdrawals.withdrawal SET questions = questions + 1,"
+                " next_attempt_at = $2 WHERE id = $1",
+                withdrawal_id,
+                now + pause,
+            )
+            return True
+
+        if await self._db.run(note):
+            await self._rail.ask_status(withdrawal_id, token, self._clock.now())
+
+    async def _hear(
+        self,
+        tx: Tx,
+        withdrawal_id: UUID,
+        receipt: str | None,
+        amount_units: int | None,
+        ending: tuple[str, str] | None,
+        now: datetime,
+    ) -> Settled | None:
+        """``receipt`` for a success, ``ending`` (code, words) for a failure, neither: ask."""
+        row = await TABLE.lock(tx, withdrawal_id)
+        if not is_open(row):
+            return self._after_the_end(row, receipt)
+        if ending is not None:
+            code, words = ending
+            await self._settlement.fail(
+                tx, row, WithdrawalEvent.FAILED, code=code, words=words, now=now
+            )
+            return None
+        if receipt is None or amount_units is None:
+            await self._due_now(tx, withdrawal_id, now)
+            return None
+        if amount_units != asked_amount(row).units:
+            log.error("a payout of another amount than ours", withdrawal=str(withdrawal_id))
+            return Settled(InboxState.REFUSED, "its amount is not what we asked for")
+        await self._settlement.pay(tx, row, receipt, now)
+        return None
+
+    def _after_the_end(self, row: Row, receipt: str | None) -> Settled | None:
+        if receipt is None or receipt == row["receipt"]:
+            return None
+        log.error("a payout was made that we had called failed", withdrawal=str(row["id"]))
+        return Settled(InboxState.REFUSED, f"success after {row['state']}: a person must look")
+
+    async def _count_refusal(self, tx: Tx, withdrawal_id: UUID, code: str) -> None:
+        """The second within ten minutes stops payouts: a few more lock the credential for all."""
+        now = self._clock.now()
+        await tx.execute(sql.REFUSE_CREDENTIAL, withdrawal_id, code, now)
+        if await tx.fetchval(sql.REFUSED_CREDENTIALS, now - REFUSALS_WITHIN) < REFUSALS_STOP:
+            return
+        log.error("payouts are stopped: M-Pesa refuses our credential", code=code)
+        await self._switches.turn_off(
+            tx,
+            Switch.MPESA_OUT,
+            by="hazina",
+            reason=f"M-Pesa refused our credential twice within ten minutes, the last with {code}",
+            actor=SYSTEM,
+            now=now,
+        )
+
+    async def _ask_soon(self, withdrawal_id: UUID) -> None:
+        async def soon(tx: Tx) -> None:
+            row = await TABLE.lock(tx, withdrawal_id)
+            if row["state"] in (WithdrawalState.SENT.value, WithdrawalState.UNKNOWN.value):
+                await self._due_now(tx, withdrawal_id, self._clock.now())
+
+        await self._db.run(soon)
+
+    async def _due_now(self, tx: Tx, withdrawal_id: UUID, now: datetime) -> None:
+        await tx.execute(
+            "UPDATE withdrawals.withdrawal SET next_attempt_at = $2 WHERE id = $1",
+            withdrawal_id,
+            now,
+        )
+
+
+def _ending(event: PayoutResult) -> tuple[str, str] | None:
+    """A failure that is final; anything else has to be asked about."""
+    return (event.code, event.words) if not event.success and event.final else None

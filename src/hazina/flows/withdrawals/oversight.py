@@ -1,0 +1,93 @@
+"""Withdrawals as operators see them: everybody's, read only, never with a whole phone number."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from hazina.flows.deposits.repository import Reader
+from hazina.flows.watch import NEWEST, Watched, at
+from hazina.flows.withdrawals.states import WithdrawalState
+from hazina.flows.withdrawals.story import CHIPS
+from hazina.infra.db import Row, Tx
+from hazina.kernel.errors import NotFound
+from hazina.kernel.ids import parse_id, wire_id
+from hazina.kernel.money import KES
+from hazina.kernel.page import Page
+
+S = WithdrawalState
+SETTLED = (S.PAID, S.FAILED)
+OPEN = "state NOT IN ('paid', 'failed')"
+# States are written into the SQL, from the enum alone: only so can the partial index be used.
+LIST = """
+SELECT * FROM withdrawals.withdrawal WHERE {where} AND id < $1 ORDER BY id DESC LIMIT $2
+"""
+QUESTIONS = """
+SELECT * FROM withdrawals.withdrawal WHERE state = 'unknown' ORDER BY state_since LIMIT $1
+"""
+BY_ID = "SELECT * FROM withdrawals.withdrawal WHERE id = $1"
+ASKED = "SELECT asked_at FROM withdrawals.question WHERE withdrawal_id = $1 ORDER BY asked_at"
+
+
+async def list_all(
+    reader: Reader, state: WithdrawalState | None, *, limit: int, cursor: str | None
+) -> Page[Watched]:
+    """Those in ``state``, or all that are open; newest first."""
+    before = parse_id("wdr", cursor) if cursor else NEWEST
+    rows = await reader.fetch(LIST.format(where=_where(state)), before, limit + 1)
+    return Page.of([watched(row) for row in rows], limit, lambda one: one.wire)
+
+
+async def list_questions(reader: Reader, *, limit: int) -> Sequence[Watched]:
+    """Those of which nobody knows whether they were paid; the oldest first."""
+    return [watched(row) for row in await reader.fetch(QUESTIONS, limit)]
+
+
+async def find_row(tx: Tx, withdrawal_id: UUID) -> Row:
+    """Raises: NotFound."""
+    row = await tx.fetchrow(BY_ID, withdrawal_id)
+    if row is None:
+        raise NotFound
+    return row
+
+
+def watched(row: Row) -> Watched:
+    state = S(row["state"])
+    wire = wire_id("wdr", row["id"])
+    waits_for, next_step = waiting(row)
+    return Watched(
+        wire,
+        f"/withdrawals/{wire}",
+        KES.units(int(row["amount"])),
+        row["phone_masked"],
+        state.value.capitalize(),
+        CHIPS[state][1],
+        row["state_since"],
+        waits_for,
+        next_step,
+        state in SETTLED,
+    )
+
+
+def waiting(row: Row) -> tuple[str, str]:
+    """What a withdrawal waits for, and what happens next by itself or by whom."""
+    due = row["next_attempt_at"]
+    match S(row["state"]):
+        case S.HELD:
+            return "A worker", at("M-Pesa is asked to pay", due)
+        case S.SENDING:
+            return "M-Pesa's answer", at("Without one it counts as unknown", due)
+        case S.SENT:
+            return "M-Pesa's result", at("M-Pesa is asked how it stands", due)
+        case S.UNKNOWN if due:
+            return "M-Pesa's word; the money stays held", at("M-Pesa is asked", due)
+        case S.UNKNOWN:
+            return "A person; the money stays held", "Look for it in M-Pesa's statement"
+        case S.PAID | S.FAILED:
+            return "", ""
+
+
+def _where(state: WithdrawalState | None) -> str:
+    if state is None:
+        return OPEN
+    if state in SETTLED:
+        return f"state = '{state.value}'"
+    return f"state = '{state.value}' AND {OPEN}"

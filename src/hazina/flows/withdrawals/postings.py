@@ -1,0 +1,87 @@
+"""What withdrawals do in the ledger: the M-Pesa page of the posting manual, money out."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from hazina.flows.withdrawals.terms import Fee
+from hazina.kernel.money import KES, Money
+from hazina.ledger.chart import Purpose, customer, system
+from hazina.ledger.codes import Code
+from hazina.ledger.core import Hold, Reference, Transfer, hold, linked, move
+
+UTILITY = system(Purpose.MPESA_UTILITY)
+FEES = system(Purpose.INCOME_FEES)
+TAX = system(Purpose.PAYABLE_TAX)
+EXPENSE = system(Purpose.EXPENSE_MPESA)
+CHARGES = system(Purpose.MPESA_CHARGES)
+
+
+def reference(withdrawal_id: UUID) -> Reference:
+    return Reference("withdrawal", withdrawal_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Holds:
+    """The holds of one withdrawal: its amount and, where there is a fee, the fee's two parts."""
+
+    amount: Hold
+    fee: Hold | None
+    excise: Hold | None
+
+    @classmethod
+    def of(
+        cls, withdrawal_id: UUID, amount: UUID, fee: UUID | None, excise: UUID | None
+    ) -> "Holds":
+        about = reference(withdrawal_id)
+        return cls(
+            Hold(amount, Code.WITHDRAWAL, about),
+            None if fee is None else Hold(fee, Code.WITHDRAWAL_FEE, about),
+            None if excise is None else Hold(excise, Code.FEE_EXCISE, about),
+        )
+
+    @property
+    def all(self) -> list[Hold]:
+        return [held for held in (self.amount, self.fee, self.excise) if held is not None]
+
+
+def asked(
+    withdrawal_id: UUID, customer_id: UUID, amount: Money, fee: Fee
+) -> tuple[Holds, list[Transfer]]:
+    """The amount and our fee are reserved together or not at all."""
+    about, owner = reference(withdrawal_id), customer(customer_id, KES)
+    main, opening = hold(owner, UTILITY, amount, Code.WITHDRAWAL, about)
+    transfers, ours, excise = [opening], None, None
+    if fee.ours:
+        ours, opening = hold(owner, FEES, fee.ours, Code.WITHDRAWAL_FEE, about)
+        transfers.append(opening)
+    if fee.excise:
+        excise, opening = hold(owner, TAX, fee.excise, Code.FEE_EXCISE, about)
+        transfers.append(opening)
+    return Holds(main, ours, excise), linked(transfers)
+
+
+def paid(withdrawal_id: UUID, holds: Holds, charge: Money) -> list[Transfer]:
+    """M-Pesa paid it: what was held is moved, and M-Pesa's charge is our expense."""
+    return [held.post() for held in holds.all] + charged(withdrawal_id, charge)
+
+
+def paid_funded(
+    withdrawal_id: UUID, customer_id: UUID, amount: Money, charge: Money
+) -> list[Transfer]:
+    """M-Pesa paid what a product has credited just before, in the same group."""
+    payout = move(
+        customer(customer_id, KES), UTILITY, amount, Code.WITHDRAWAL, reference(withdrawal_id)
+    )
+    return [payout, *charged(withdrawal_id, charge)]
+
+
+def charged(withdrawal_id: UUID, charge: Money) -> list[Transfer]:
+    """M-Pesa's tariff, which it takes from our charges account."""
+    if not charge:
+        return []
+    return [move(EXPENSE, CHARGES, charge, Code.MPESA_CHARGE, reference(withdrawal_id))]
+
+
+def failed(holds: Holds) -> list[Transfer]:
+    """Nothing was paid: everything held is free again."""
+    return [held.void() for held in holds.all]

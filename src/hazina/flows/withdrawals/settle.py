@@ -1,0 +1,130 @@
+"""How a withdrawal ends: paid, on M-Pesa's word with our id and amount, or failed, on evidence.
+
+What M-Pesa paid is booked whatever it takes; what is not known stays reserved.
+"""
+
+from datetime import datetime
+from uuid import UUID
+
+from hazina.desk.limits import Limits
+from hazina.flows.plan import Plan
+from hazina.flows.withdrawals import postings
+from hazina.flows.withdrawals.purpose import PayoutFact, PayoutPurposes
+from hazina.flows.withdrawals.repository import holds_of
+from hazina.flows.withdrawals.request import LIMIT_KIND, TABLE
+from hazina.flows.withdrawals.states import WithdrawalEvent, WithdrawalState
+from hazina.flows.withdrawals.terms import tariff_for
+from hazina.infra.db import Row, Tx
+from hazina.infra.outbox import Outbox
+from hazina.infra.settings import Settings
+from hazina.kernel.actor import SYSTEM
+from hazina.kernel.ids import new_id
+from hazina.kernel.money import KES, Money
+from hazina.ledger.core import Transfer, first_fault, linked
+from hazina.ledger.service import Ledger
+
+
+class NotBooked(Exception):
+    """The ledger refused what M-Pesa has done: an alarm, and the job tries again."""
+
+
+class Settlement:
+    """The transitions that move money. Every method joins the caller's transaction, in which the
+    withdrawal's row is locked, and posts once, last."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        ledger: Ledger,
+        limits: Limits,
+        outbox: Outbox,
+        purposes: PayoutPurposes,
+    ) -> None:
+        self._tariff = settings.mpesa_b2c_tariff
+        self._ledger = ledger
+        self._limits = limits
+        self._outbox = outbox
+        self._purposes = purposes
+
+    async def pay(self, tx: Tx, row: Row, receipt: str, now: datetime) -> None:
+        """This will book a payout that M-Pesa has made. Raises: StateMoved, NotBooked."""
+        amount = KES.units(int(row["amount"]))
+        charge = tariff_for(amount, self._tariff)
+        holds, plan = holds_of(row), Plan()
+        if holds is not None:
+            transfers = postings.paid(row["id"], holds, charge)
+        else:
+            handler = self._purposes.get(row["purpose"])
+            plan = await handler.paid(tx, _fact(row, receipt, None), now)
+            payout = postings.paid_funded(row["id"], row["customer_id"], amount, charge)
+            transfers = [*plan.transfers, *payout]
+        group = new_id()
+        changes: dict[str, object] = {
+            "receipt": receipt,
+            "group_id": group,
+            "code": None,
+            "words": None,
+        }
+        await self._move(tx, row, WithdrawalEvent.PAID, changes, now)
+        await self._post(tx, linked(transfers, group), plan)
+
+    async def fail(
+        self, tx: Tx, row: Row, event: WithdrawalEvent, *, code: str, words: str, now: datetime
+    ) -> None:
+        """This will free what was reserved, on positive evidence that nothing was paid."""
+        amount, holds, plan = KES.units(int(row["amount"])), holds_of(row), Plan()
+        if holds is not None:
+            transfers: list[Transfer] = postings.failed(holds)
+        else:
+            handler = self._purposes.get(row["purpose"])
+            plan = await handler.failed(tx, _fact(row, None, words), now)
+            transfers = list(plan.transfers)
+        await self._limits.release(tx, row["customer_id"], LIMIT_KIND, amount, row["limit_day"])
+        changes: dict[str, object] = {"code": code[:60], "words": words[:300]}
+        await self._move(tx, row, event, changes, now, note=words[:300])
+        await self._post(tx, linked(transfers), plan)
+
+    async def _post(self, tx: Tx, transfers: list[Transfer], plan: Plan) -> None:
+        results = await self._ledger.post(tx, transfers, SYSTEM)
+        if fault := first_fault(results):
+            raise NotBooked(f"{fault.code.value} for transfer {fault.id}")
+        await plan.booked(tx)
+
+    async def _move(
+        self,
+        tx: Tx,
+        row: Row,
+        event: WithdrawalEvent,
+        changes: dict[str, object],
+        now: datetime,
+        *,
+        note: str | None = None,
+    ) -> None:
+        changes = {**changes, "next_attempt_at": None}
+        await TABLE.move(tx, row, event, now=now, actor=SYSTEM, note=note, changes=changes)
+        payload = {
+            "customer_id": str(row["customer_id"]),
+            "amount": KES.units(int(row["amount"])).decimal,
+            "purpose": row["purpose"],
+            "receipt": changes.get("receipt"),
+            "phone": row["phone_masked"],
+        }
+        await self._outbox.emit(tx, f"withdrawal.{event.value}", row["id"], payload, now)
+
+
+def is_open(row: Row) -> bool:
+    """Whether M-Pesa may still decide about it."""
+    return row["state"] in (
+        WithdrawalState.SENDING.value,
+        WithdrawalState.SENT.value,
+        WithdrawalState.UNKNOWN.value,
+    )
+
+
+def asked_amount(row: Row) -> Money:
+    return KES.units(int(row["amount"]))
+
+
+def _fact(row: Row, receipt: str | None, words: str | None) -> PayoutFact:
+    purpose_id: UUID = row["purpose_id"]
+    return PayoutFact(row["id"], row["customer_id"], asked_amount(row), purpose_id, receipt, words)

@@ -1,0 +1,1 @@
+"""Who is who: customers and operators, their passwords, sessions and tokens. KYC comes later."""

@@ -1,0 +1,275 @@
+"""The database door: one pool, one transaction per use case, a typed view of asyncpg.
+
+A service receives a ``Tx`` and never commits. ``Database.run`` opens the transaction, retries the
+whole use case on a serialization failure or deadlock, and runs ``after_commit`` callbacks once the
+commit is durable. No network call may happen inside one: ``in_transaction`` is how the HTTP client
+knows.
+"""
+
+import asyncio
+import json
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
+from contextvars import ContextVar
+from typing import Any, Protocol, TypeVar
+
+import asyncpg
+
+from hazina.kernel.errors import Kind, Refusal
+
+T = TypeVar("T")
+
+
+class Row(Protocol):
+    """One row: by column name or position, and ``dict(row)``. The columns are the SQL's to type."""
+
+    def __getitem__(self, column: str | int) -> Any: ...  # noqa: ANN401
+    def keys(self) -> Iterator[str]: ...
+    def get(self, column: str, default: object = None) -> Any: ...  # noqa: ANN401
+
+
+class RetryTransaction(Exception):
+    """A race was lost inside the transaction: the use case is run again from its start."""
+
+
+RETRYABLE = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError, RetryTransaction)
+MAX_ATTEMPTS = 5
+
+in_transaction: ContextVar[bool] = ContextVar("in_transaction", default=False)
+
+
+# The server is gone, going, or coming: nobody's fault who asks, and it passes.
+LOST = (
+    OSError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # the connection was cut in the middle of a step
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+)
+
+
+class DatabaseLost(Refusal):
+    """The database cannot be reached, or was lost on the way: what was asked may have happened."""
+
+    code = "database_unavailable"
+    kind = Kind.UNAVAILABLE
+    message = "Our database does not answer at the moment."
+    action = "Try again in a few seconds; repeat a money command with its Idempotency-Key."
+
+
+@contextmanager
+def _reaching() -> Iterator[None]:
+    try:
+        yield
+    except LOST as lost:
+        raise DatabaseLost from lost
+
+
+class Tx:
+    """One open transaction. ``posted`` is set by the ledger, which allows one post() in each."""
+
+    __slots__ = ("_after", "_connection", "posted")
+
+    def __init__(self, connection: asyncpg.pool.PoolConnectionProxy) -> None:
+        self._connection = connection
+        self._after: list[Callable[[], Awaitable[None] | None]] = []
+        self.posted = False
+
+    async def fetch(self, sql: str, *args: object) -> list[Row]:
+        return list(await self._connection.fetch(sql, *args))
+
+    async def fetchrow(self, sql: str, *args: object) -> Row | None:
+        row: Row | None = await self._connection.fetchrow(sql, *args)
+        return row
+
+    async def fetchval(self, sql: str, *args: object) -> Any:  # noqa: ANN401 - SQL decides
+        return await self._connection.fetchval(sql, *args)
+
+    async def execute(self, sql: str, *args: object) -> int:
+        """This will run one statement and say how many rows it touched."""
+        status = await self._connection.execute(sql, *args)
+        last = status.rsplit(" ", 1)[-1]
+        return int(last) if last.isdigit() else 0
+
+    async def executemany(self, sql: str, rows: Sequence[Sequence[object]]) -> None:
+        await self._connection.executemany(sql, rows)
+
+    @asynccontextmanager
+    async def savepoint(self) -> AsyncIterator[None]:
+        """What happens inside is undone alone when it raises, ``after_commit`` included."""
+        before = len(self._after)
+        try:
+            async with self._connection.transaction():
+                yield
+        except BaseException:
+            del self._after[before:]
+            raise
+
+    def after_commit(self, callback: Callable[[], Awaitable[None] | None]) -> None:
+        """This will call ``callback`` once the commit is durable; never on a rollback."""
+        self._after.append(callback)
+
+    @property
+    def driver(self) -> asyncpg.pool.PoolConnectionProxy:
+        """The raw connection, for the job queue's enqueue alone."""
+        return self._connection
+
+    async def committed(self) -> None:
+        for callback in self._after:
+            answer = callback()
+            if answer is not None:
+                await answer
+
+
+class Database:
+    """The pool of one process and role."""
+
+    def __init__(self, pool: asyncpg.Pool) -> None:
+        self.pool = pool
+
+    @classmethod
+    async def connect(
+        cls, url: str, *, size: int = 16, command_timeout_s: float | None = 60
+    ) -> "Database":
+        pool = await asyncpg.create_pool(
+            url,
+            min_size=1,
+            max_size=size,
+            init=_prepare,
+            command_timeout=command_timeout_s,
+            server_settings={"application_name": "hazina", "timezone": "UTC"},
+        )
+        return cls(pool)
+
+    async def close(self) -> None:
+        await self.pool.close()
+
+    @asynccontextmanager
+    async def transaction(self, *, readonly: bool = False) -> AsyncIterator[Tx]:
+        """One transaction, without retry: for reads and for callers with their own retry."""
+        with _reaching():
+            async with self.pool.acquire() as connection:
+                token = in_transaction.set(True)
+                try:
+                    tx = Tx(connection)
+                    async with connection.transaction(readonly=readonly):
+                        yield tx
+                finally:
+                    in_transaction.reset(token)
+        await tx.committed()
+
+    async def run(self, use_case: Callable[[Tx], Awaitable[T]]) -> T:
+        """This will run one use case in one transaction and give back its value after commit.
+
+        A serialization failure or a deadlock runs all of it again, at most five times.
+        """
+        for attempt in range(1, MAX_ATTEMPTS + 1):
+            try:
+                async with self.transaction() as tx:
+                    value = await use_case(tx)
+            except RETRYABLE:
+                if attempt == MAX_ATTEMPTS:
+                    raise
+                await asyncio.sleep(random.uniform(0, 0.02 * 2**attempt))  # noqa: S311 - jitter
+            else:
+                return value
+        raise AssertionError("unreachable")
+
+    async def run_patiently(
+        self, use_case: Callable[[Tx], Awaitable[T]], *, patience_s: float
+    ) -> T:
+        """This will do as ``run``, and again while the database is away, for what must not be
+        lost: word from outside that comes once. ``use_case`` must be safe to run twice, since a
+        commit may have happened whose answer was lost. Raises: DatabaseLost when patience ends.
+        """
+        deadline = asyncio.get_running_loop().time() + patience_s
+        pause = 0.05
+        while True:
+            try:
+                return await self.run(use_case)
+            except DatabaseLost:
+                if asyncio.get_running_loop().time() + pause > deadline:
+                    raise
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, 1.0)
+
+    def lane(self) -> "Lane":
+        """A connection of one's own for many use cases of one statement each."""
+        return Lane(self.pool)
+
+    async def fetch(self, sql: str, *args: object) -> list[Row]:
+        """A read that needs no transaction of its own."""
+        with _reaching():
+            return list(await self.pool.fetch(sql, *args))
+
+    async def fetchrow(self, sql: str, *args: object) -> Row | None:
+        with _reaching():
+            row: Row | None = await self.pool.fetchrow(sql, *args)
+        return row
+
+    async def fetchval(self, sql: str, *args: object) -> Any:  # noqa: ANN401 - SQL decides
+        with _reaching():
+            return await self.pool.fetchval(sql, *args)
+
+
+class Lane:
+    """One connection kept at hand for use cases of one writing statement, which commits by itself.
+
+    Without BEGIN, COMMIT and what a pool does between two users a batch is one round trip instead
+    of four. Use cases run one after the other; a lost connection is replaced at the next one.
+    """
+
+    def __init__(self, pool: asyncpg.Pool) -> None:
+        self._pool = pool
+        self._connection: asyncpg.pool.PoolConnectionProxy | None = None
+
+    async def run(self, use_case: Callable[[Tx], Awaitable[T]]) -> T:
+        """This will run a use case and give back its value once its statement is durable.
+
+        A serialization failure or a deadlock runs all of it again, at most five times. Raises:
+        DatabaseLost.
+        """
+        for attempt in range(1, MAX_ATTEMPTS + 1):
+            try:
+                tx, value = await self._attempt(use_case)
+            except RETRYABLE:
+                if attempt == MAX_ATTEMPTS:
+                    raise
+                await asyncio.sleep(random.uniform(0, 0.02 * 2**attempt))  # noqa: S311 - jitter
+            except DatabaseLost:
+                await self.close()
+                raise
+            else:
+                await tx.committed()
+                return value
+        raise AssertionError("unreachable")
+
+    async def close(self) -> None:
+        """This will give the connection back; the lane may be used again."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with suppress(*LOST):
+                await self._pool.release(connection)
+
+    async def _attempt(self, use_case: Callable[[Tx], Awaitable[T]]) -> tuple[Tx, T]:
+        with _reaching():
+            if self._connection is None:
+                self._connection = await self._pool.acquire()
+            tx = Tx(self._connection)
+            token = in_transaction.set(True)
+            try:
+                return tx, await use_case(tx)
+            finally:
+                in_transaction.reset(token)
+
+
+async def _prepare(connection: asyncpg.Connection) -> None:
+    for name in ("json", "jsonb"):
+        await connection.set_type_codec(
+            name, schema="pg_catalog", encoder=_dumps, decoder=json.loads
+        )
+
+
+def _dumps(value: object) -> str:
+    return json.dumps(value, separators=(",", ":"), default=str)

@@ -1,0 +1,208 @@
+"""Jobs: prompt work after a commit, and sweepers that make sure of it.
+
+A job is a name (``noun.verb``) and one id. It joins the transaction that made the work, may run
+twice, and opens its own transactions. A job that fails is tried again with a growing pause, then
+held as ``failed`` and logged loudly. **The domain row with its ``next_attempt_at`` and its sweeper
+is the truth; a job only makes it prompt.**
+"""
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+import asyncpg
+import structlog
+
+from hazina.infra.db import Database, Tx
+from hazina.infra.observability import JOBS
+from hazina.infra.queue import CHANNEL, CLAIM_DUE, ENQUEUE, ENQUEUE_ONCE, Claim, Queue
+from hazina.kernel.clock import Clock
+from hazina.kernel.ids import new_id
+
+log = structlog.stdlib.get_logger()
+
+Handler = Callable[[UUID], Awaitable[None]]
+Sweep = Callable[[], Awaitable[None]]
+NAME = re.compile(r"[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*")
+MAX_PAUSE_S = 300
+RUNAWAY = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class JobKind:
+    """What is known of a job by its name. ``attempts`` counts all of them, the first too."""
+
+    name: str
+    handler: Handler
+    timeout_s: int
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class Sweeper:
+    """Runs about every ``seconds``, in one worker at a time."""
+
+    name: str
+    handler: Sweep
+    seconds: int
+
+
+def pause_s(attempts: int) -> int:
+    """1, 2, 4 … seconds after the first, second, third failure; five minutes at most."""
+    return int(min(2**attempts, MAX_PAUSE_S))
+
+
+class Jobs:
+    """What slices register with and enqueue through. ``infra.worker.Worker`` does the work."""
+
+    def __init__(self, db: Database, clock: Clock) -> None:
+        self._db = db
+        self._clock = clock
+        self.kinds: dict[str, JobKind] = {}
+        self.sweepers: dict[str, Sweeper] = {}
+        self._waker = _Waker(db)
+        self._paused: Callable[[], Awaitable[bool]] | None = None
+
+    def register(
+        self, name: str, handler: Handler, *, timeout_s: int = 60, attempts: int = 5
+    ) -> None:
+        """This will let ``handler`` do the jobs called ``name``. It must be safe to run twice."""
+        _check(name, self.kinds)
+        self.kinds[name] = JobKind(name, handler, timeout_s, attempts)
+
+    def every(self, name: str, seconds: int, handler: Sweep) -> None:
+        """This will run ``handler`` about every ``seconds``, in one worker at a time."""
+        _check(name, self.sweepers)
+        self.sweepers[name] = Sweeper(name, handler, seconds)
+
+    def pause_when(self, asked: Callable[[], Awaitable[bool]]) -> None:
+        """This will leave every job and sweeper waiting while ``asked`` says so; ask it cheaply."""
+        self._paused = asked
+
+    async def are_paused(self) -> bool:
+        return self._paused is not None and await self._paused()
+
+    async def enqueue(
+        self, tx: Tx, name: str, subject: UUID, *, delay_s: int = 0, once: bool = False
+    ) -> None:
+        """This will queue a job about ``subject`` with the caller's transaction: both or neither.
+
+        ``once`` adds nothing while a job that was also queued with ``once`` is still waiting or
+        running: for sweepers.
+        """
+        if name not in self.kinds:
+            raise LookupError(f"no job is called {name}")
+        headers = None
+        if delay_s:
+            headers = {"due": (self._clock.now() + timedelta(seconds=delay_s)).isoformat()}
+        if once:
+            key = f"{name}:{subject}"
+            await tx.execute(ENQUEUE_ONCE, name, subject.bytes, delay_s, headers, key)
+        else:
+            await tx.execute(ENQUEUE, name, subject.bytes, delay_s, headers)
+        if not delay_s:
+            tx.after_commit(self._waker.wake)
+
+    async def attempt(self, kind: JobKind, subject: UUID) -> Exception | None:
+        """This will run a job once and say what went wrong, if anything did."""
+        with structlog.contextvars.bound_contextvars(job=kind.name, subject=str(subject)):
+            try:
+                async with asyncio.timeout(kind.timeout_s):
+                    await kind.handler(subject)
+            except Exception as error:  # noqa: BLE001 - the edge of a job
+                return error
+        return None
+
+    def report(self, claim: Claim, error: Exception | None) -> bool:
+        """This will log and count how an attempt ended; True when another one follows."""
+        if error is None:
+            JOBS.labels(claim.name, "done").inc()
+            return False
+        again = claim.attempts + 1 < self.kinds[claim.name].attempts
+        JOBS.labels(claim.name, "retried" if again else "held").inc()
+        say = log.warning if again else log.error
+        say(
+            "job failed, will be tried again" if again else "job held: every attempt failed",
+            job=claim.name,
+            subject=str(claim.subject),
+            attempt=claim.attempts + 1,
+            exc_info=error,
+        )
+        return again
+
+    async def run_now(self, name: str, subject: UUID) -> None:
+        """This will run a job here and now, outside the queue, and let its error through."""
+        await self.kinds[name].handler(subject)
+
+    async def run_all_due(self, *, strict: bool = True) -> int:
+        """This will work off every job due by the house's clock, without sleeping; for tests.
+
+        Failed jobs are tried again at once until they are held. ``strict`` raises what a held job
+        last failed with. Returns how many attempts were made.
+        """
+        for done in range(RUNAWAY):
+            claim = None if await self.are_paused() else await self._claim_due()
+            if claim is None:
+                return done
+            error = await self.attempt(self.kinds[claim.name], claim.subject)
+            async with self._db.pool.acquire() as connection:
+                queue = Queue(connection, new_id())
+                if error is None:
+                    await queue.finish([claim])
+                elif self.report(claim, error):
+                    await queue.retry(claim, 0)
+                else:
+                    await queue.hold(claim)
+                    if strict:
+                        raise error
+        raise RuntimeError(f"jobs still queue jobs after {RUNAWAY} of them")
+
+    async def sweep(self, name: str) -> None:
+        """This will run one sweeper here and now; for tests and the CLI."""
+        await self.sweepers[name].handler()
+
+    async def _claim_due(self) -> Claim | None:
+        async with self._db.pool.acquire() as connection:
+            row = await connection.fetchrow(
+                CLAIM_DUE, list(self.kinds), new_id(), self._clock.now()
+            )
+        return None if row is None else Claim.of_row(row)
+
+
+class _Waker:
+    """Sends one NOTIFY for all commits since the last one, on a connection outside them all.
+
+    Inside the caller's transaction it would take a lock of the whole database until that
+    commits. Losing one is harmless: workers look every quarter of a second anyway.
+    """
+
+    # One round trip; nobody waits for its disk write.
+    SQL = f"BEGIN; SET LOCAL synchronous_commit = off; NOTIFY {CHANNEL}; COMMIT"
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+        self._asked = False
+        self._task: asyncio.Task[None] | None = None
+
+    def wake(self) -> None:
+        self._asked = True
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._send())
+
+    async def _send(self) -> None:
+        while self._asked:
+            self._asked = False
+            try:
+                await self._db.pool.execute(self.SQL)
+            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError):
+                return
+
+
+def _check(name: str, taken: object) -> None:
+    if not NAME.fullmatch(name):
+        raise ValueError(f"a job is called noun.verb, not {name}")
+    if isinstance(taken, dict) and name in taken:
+        raise ValueError(f"{name} was registered twice")

@@ -1,0 +1,66 @@
+"""Rate limits by the ``limits`` library: in memory by default, in Redis when configured.
+
+Memory counts per process; several API processes that must share a limit need Redis.
+"""
+
+import math
+from functools import lru_cache
+from typing import Any
+
+import redis.asyncio
+from limits import RateLimitItem, parse
+from limits.aio.storage import Storage
+from limits.aio.strategies import MovingWindowRateLimiter
+from limits.storage import storage_from_string
+
+from hazina.kernel.clock import SystemClock
+from hazina.kernel.errors import Kind, Refusal
+
+
+class RateLimited(Refusal):
+    """Too many of one kind from one source; ``details.retry_after_s`` says when to come back."""
+
+    code = "rate_limited"
+    kind = Kind.LIMITED
+    message = "That was too often."
+    action = "Wait a little, then try again."
+
+    def __init__(self, retry_after_s: int) -> None:
+        super().__init__(details={"retry_after_s": retry_after_s})
+
+
+class RateLimiter:
+    """Counts hits in a moving window, by limit and key."""
+
+    def __init__(self, storage_uri: str) -> None:
+        self._redis: redis.asyncio.ConnectionPool | None = None
+        options: dict[str, Any] = {}
+        if not storage_uri.startswith("memory"):
+            self._redis = redis.asyncio.ConnectionPool.from_url(storage_uri)
+            options = {"implementation": "redispy", "connection_pool": self._redis}
+        storage = storage_from_string(f"async+{storage_uri}", **options)
+        assert isinstance(storage, Storage)
+        self._window = MovingWindowRateLimiter(storage)
+
+    async def close(self) -> None:
+        """This will give back the connections to Redis, if there are any."""
+        if self._redis is not None:
+            await self._redis.disconnect()
+
+    async def check(self, limit: str, *key: str) -> None:
+        """This will count one hit of ``key`` against ``limit``, as in ``"10/minute"``.
+
+        Raises: RateLimited; a refused hit is not counted.
+        """
+        item = _parse(limit)
+        if await self._window.hit(item, *key):
+            return
+        stats = await self._window.get_window_stats(item, *key)
+        # The library counts by the machine's clock, so its answer is read against that one.
+        wait = stats.reset_time - SystemClock().now().timestamp()
+        raise RateLimited(min(max(math.ceil(wait), 1), item.get_expiry()))
+
+
+@lru_cache(maxsize=256)
+def _parse(limit: str) -> RateLimitItem:
+    return parse(limit)

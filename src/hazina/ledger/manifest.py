@@ -1,0 +1,42 @@
+"""What the ledger offers the house."""
+
+from pathlib import Path
+
+from hazina.infra.house import House, Manifest
+from hazina.infra.jobs import Jobs
+from hazina.infra.vault import Vault
+from hazina.ledger import external
+from hazina.ledger.accounts import Accounts
+from hazina.ledger.batcher import Batcher
+from hazina.ledger.expiry import SWEEP_EVERY_S, HoldExpiry
+from hazina.ledger.heads import EVERY_S, DailyHeads, Signer
+from hazina.ledger.history import History
+from hazina.ledger.proof import Proof
+from hazina.ledger.sealing import SEAL_EVERY_S, Sealing
+from hazina.ledger.service import Ledger
+
+
+def build(house: House) -> None:
+    ledger, proof = Ledger(), Proof()
+    house.put(ledger)
+    house.put(History(house.db))
+    house.put(proof)
+    proof.add_owner(external.REFERENCE_TYPE, external.LIVING)
+    proof.add(external.CLAIM, external.check_apart)
+    batcher = Batcher(house.db, ledger, queue_limit=house.settings.ledger_queue)
+    house.put(batcher)
+    house.on_close(batcher.close)
+    sealing = Sealing(house.db)
+    house.put(sealing)
+    signer = Signer(house.get(Vault))
+    house.put(signer)
+    heads = DailyHeads(house.db, signer, house.clock, house.settings.data_dir)
+    house.put(heads)
+    jobs = house.get(Jobs)
+    house.put(Accounts(ledger))
+    jobs.every("ledger.expire_holds", SWEEP_EVERY_S, HoldExpiry(house.db, ledger).sweep)
+    jobs.every("ledger.seal", SEAL_EVERY_S, sealing.sweep)
+    jobs.every("ledger.head", EVERY_S, heads.sweep)
+
+
+MANIFEST = Manifest("ledger", build, migrations=Path(__file__).parent / "migrations")

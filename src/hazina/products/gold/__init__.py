@@ -1,0 +1,1 @@
+"""Gold by the gram: lots in a vault, two prices, quotes, buying and selling."""

@@ -1,0 +1,1 @@
+"""The outside, one folder per protocol, behind ports. Posts nothing, knows no flow."""

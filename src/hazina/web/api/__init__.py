@@ -1,0 +1,1 @@
+"""The JSON API: what slices offer as routes, under /api/v1."""

@@ -1,0 +1,1 @@
+"""The operators' shell: its own app, its own cookie, no JSON API."""

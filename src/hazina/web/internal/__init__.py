@@ -1,0 +1,1 @@
+"""The ledger's door for other services: /internal, signed, each in a namespace of its own."""

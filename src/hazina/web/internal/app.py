@@ -1,0 +1,45 @@
+"""The app behind ``HAZINA_INTERNAL_PORT``: the door for services on an address of its own.
+
+It is never mounted in the customers' app: where no port is set, ``/internal`` does not exist. All
+it answers is JSON; there are no pages, cookies or sessions here.
+"""
+
+from collections.abc import Set
+
+from fastapi import FastAPI
+
+import hazina
+from hazina.desk.webkit.templates import Shell
+from hazina.infra.house import House
+from hazina.infra.observability import HttpMetricsMiddleware, RequestIdMiddleware
+from hazina.web import vitals
+from hazina.web.body import BodyLimit
+from hazina.web.errors import CatchAll, install_errors
+from hazina.web.internal import routes
+from hazina.web.readonly import ReadOnly
+
+BODY_LIMIT_BYTES = 8 * 1024 * 1024  # ten thousand transfers with all they may have
+
+
+def create_internal_app(house: House, *, heads: Set[str] = frozenset()) -> FastAPI:
+    """This will make the door for services; ``heads`` is what ``/readyz`` expects."""
+    app = FastAPI(
+        title="Hazina, for services",
+        version=hazina.__version__,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+    )
+    app.state.house = house
+    app.state.schema_heads = heads
+    app.state.only_json = True
+    app.state.shell = Shell(name="internal", layout="", nav=(), practice=False)
+    install_errors(app)
+    app.include_router(vitals.router)
+    app.include_router(routes.router)
+    app.add_middleware(ReadOnly, shell=app)
+    app.add_middleware(BodyLimit, shell=app, limit_bytes=BODY_LIMIT_BYTES)
+    app.add_middleware(CatchAll, shell=app)
+    app.add_middleware(HttpMetricsMiddleware)
+    app.add_middleware(RequestIdMiddleware)
+    return app

@@ -1,0 +1,1 @@
+"""The customers' shell: JSON API, callbacks and pages on one app."""

@@ -1,0 +1,222 @@
+"""Payouts of which nobody knows the ending: each way out, and no other."""
+
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import pytest
+
+from hazina.desk.approvals import Approval
+from hazina.desk.switches import Switches
+from hazina.flows.receipts.statements import Imported, NotProvenAbsent, Statements
+from hazina.flows.receipts.waiting import list_waiting
+from hazina.flows.withdrawals.resend import MayNotResend, Resend, ResendTooLate
+from hazina.kernel.actor import SYSTEM
+from hazina.kernel.errors import Invalid
+from hazina.kernel.ids import parse_id
+from hazina.kernel.machine import StateMoved
+from hazina.kernel.outcome import Accepted, Rejected
+from tests.journeys.paying import account_of, in_step, pay
+from tests.journeys.test_suspense import Desk, desk
+from tests.journeys.world import Person, World
+
+__all__ = ["desk"]
+
+
+async def unknown(world: World, fault: str = "drop_before_accept") -> tuple[Person, UUID]:
+    """A person whose payout was sent, and nobody knows what became of it."""
+    person = await world.customer()
+    await pay(world, person.phone, await account_of(person), "1000")
+    await world.fault(fault, operation="b2c")
+    if fault == "drop_after_accept":
+        await world.fault("callback_never", operation="b2c")
+    answer = await person.post("/wallet/withdrawals", amount_kes="500")
+    assert answer.status_code == 202, answer.text
+    await world.work()
+    found = parse_id("wdr", answer.json()["withdrawal_id"])
+    assert await state(world, found) == "unknown"
+    return person, found
+
+
+async def state(world: World, withdrawal_id: UUID) -> str:
+    found: str = await world.house.db.fetchval(
+        "SELECT state FROM withdrawals.withdrawal WHERE id = $1", withdrawal_id
+    )
+    return found
+
+
+async def resent(world: World, desk: Desk, withdrawal_id: UUID) -> object:
+    return await world.house.get(Resend).send(
+        withdrawal_id, operator=desk.first, actor=desk.first.as_actor(SYSTEM)
+    )
+
+
+async def paid_out(world: World, person: Person) -> str:
+    balance: str = (await world.handset(person.phone))["balance"]
+    return balance
+
+
+class TestSendingAgain:
+    async def test_pays_what_never_arrived(self, world: World, desk: Desk) -> None:
+        person, found = await unknown(world)
+        assert isinstance(await resent(world, desk, found), Accepted)
+        await world.settle()
+        assert await state(world, found) == "paid"
+        assert await paid_out(world, person) == "99500.00"
+
+    async def test_never_pays_twice_what_did(self, world: World, desk: Desk) -> None:
+        """M-Pesa had it: the same id is a duplicate, and the ending comes by asking."""
+        person, found = await unknown(world, "drop_after_accept")
+        outcome = await resent(world, desk, found)
+        assert isinstance(outcome, Accepted)
+        assert outcome.value.conversation_id is None
+        world.clock.advance(timedelta(minutes=5))
+        await world.sweep()
+        await world.settle()
+        assert await state(world, found) == "paid"
+        assert await paid_out(world, person) == "99500.00"
+
+    async def test_rejected_releases_nothing(self, world: World, desk: Desk) -> None:
+        person, found = await unknown(world)
+        await world.fault("http_500", operation="b2c")
+        assert isinstance(await resent(world, desk, found), Rejected)
+        assert await state(world, found) == "unknown"
+        assert (await world.balances(person))["KES"][1] != "0.00"
+
+    async def test_is_for_managers_within_a_day_and_the_unknown(
+        self, world: World, desk: Desk
+    ) -> None:
+        _, found = await unknown(world)
+        with pytest.raises(MayNotResend):
+            await world.house.get(Resend).send(found, operator=desk.clerk, actor=SYSTEM)
+        world.clock.advance(timedelta(hours=24, seconds=1))
+        with pytest.raises(ResendTooLate):
+            await resent(world, desk, found)
+        await world.house.db.run(
+            lambda tx: tx.execute("UPDATE withdrawals.withdrawal SET state = 'held'")
+        )
+        with pytest.raises(StateMoved):
+            await resent(world, desk, found)
+        await world.house.db.run(
+            lambda tx: tx.execute("UPDATE withdrawals.withdrawal SET state = 'unknown'")
+        )
+
+
+class TestAbsent:
+    async def test_takes_status_twice_a_whole_statement_and_two_persons(
+        self, world: World, desk: Desk
+    ) -> None:
+        _, found = await unknown(world)
+        began = world.clock.now() - timedelta(minutes=1)
+        with pytest.raises(NotProvenAbsent) as no:
+            await ask_absent(world, desk, found)
+        assert len(no.value.details["missing"]) == 2
+        for _ in range(3):
+            world.clock.advance(timedelta(hours=1))
+            await in_step(world)
+            await world.sweep()
+            await world.settle()
+        with pytest.raises(NotProvenAbsent, match="No complete statement"):
+            await ask_absent(world, desk, found)
+        await import_statement(world, began, world.clock.now() - timedelta(minutes=1))
+        asked = await ask_absent(world, desk, found)
+        assert await state(world, found) == "unknown"
+        await desk.approve(asked, desk.second)
+        assert await state(world, found) == "failed"
+        held = await world.house.db.fetchval("SELECT sum(debits_pending) FROM ledger.account")
+        assert held == 0
+
+    async def test_is_never_what_m_pesa_has_paid(self, world: World, desk: Desk) -> None:
+        """Its callbacks and its status are lost, but the statement has it."""
+        _, found = await unknown(world, "drop_after_accept")
+        await world.fault("callback_never", operation="status", count=None)
+        began = world.clock.now() - timedelta(minutes=1)
+        world.clock.advance(timedelta(hours=3))
+        await in_step(world)
+        await world.house.db.run(
+            lambda tx: tx.execute("UPDATE withdrawals.withdrawal SET not_found = 2")
+        )
+        await import_statement(world, began, world.clock.now() - timedelta(minutes=1))
+        with pytest.raises(NotProvenAbsent, match="payouts of that amount"):
+            await ask_absent(world, desk, found)
+
+
+class TestAStatement:
+    async def test_credits_nobody_by_itself_and_has_m_pesa_asked(
+        self, world: World, desk: Desk
+    ) -> None:
+        person = await world.customer()
+        await world.fault("callback_never", operation="c2b")
+        began = world.clock.now() - timedelta(minutes=1)
+        await pay(world, person.phone, await account_of(person), "300")
+        world.clock.advance(timedelta(minutes=5))
+        await in_step(world)
+        imported = await import_statement(world, began, world.clock.now())
+        assert len(imported.unknown) == 1
+        assert await world.balances(person) == {}
+        await world.settle()
+        assert await world.balances(person) == {"KES": ("300.00", "0.00")}
+        again = await import_statement(world, began, world.clock.now())
+        assert again.again
+        assert again.unknown == ()
+
+    async def test_is_refused_with_lines_from_outside_its_time(
+        self, world: World, desk: Desk
+    ) -> None:
+        person = await world.customer()
+        await pay(world, person.phone, await account_of(person), "300")
+        world.clock.advance(timedelta(hours=1))
+        body = (await world.sim.get("/sim/statement.csv")).content
+        now = world.clock.now()
+        with pytest.raises(Invalid):
+            await world.house.get(Statements).take(
+                body, now - timedelta(minutes=5), now, by="clerk", actor=SYSTEM
+            )
+
+
+class TestWhatIsOpen:
+    async def test_is_listed_with_why_and_what_next(self, world: World, desk: Desk) -> None:
+        await unknown(world)
+        waiting = await list_waiting(world.house.db)
+        assert [(one.kind, one.state) for one in waiting] == [("withdrawal", "unknown")]
+        assert waiting[0].why
+        assert waiting[0].next_step
+
+
+async def ask_absent(world: World, desk: Desk, withdrawal_id: UUID) -> Approval:
+    house = world.house
+    return await house.db.run(
+        lambda tx: house.get(Statements).ask_absent(
+            tx,
+            withdrawal_id,
+            reason="not in the portal",
+            operator=desk.first,
+            actor=desk.first.as_actor(SYSTEM),
+            now=house.clock.now(),
+        )
+    )
+
+
+async def import_statement(world: World, since: datetime, until: datetime) -> Imported:
+    await in_step(world)
+    span = {"from": since.isoformat(), "to": until.isoformat()}
+    body = (await world.sim.get("/sim/statement.csv", params=span)).content
+    return await world.house.get(Statements).take(body, since, until, by="clerk", actor=SYSTEM)
+
+
+class TestARefusedCredential:
+    @pytest.mark.parametrize("code", ["2001", "8006", "TP40153"])
+    async def test_twice_in_ten_minutes_stops_payouts(
+        self, world: World, desk: Desk, code: str
+    ) -> None:
+        person = await world.customer()
+        await pay(world, person.phone, await account_of(person), "1000")
+        await world.fault("b2c_fail", operation="b2c", result_code=code, count=2)
+        for _ in range(2):
+            assert await world.house.get(Switches).now() == {}
+            answer = await person.post("/wallet/withdrawals", amount_kes="100")
+            assert answer.status_code == 202, answer.text
+            await world.settle()
+        assert list(await world.house.get(Switches).now()) == ["mpesa.out"]
+        stopped = await person.post("/wallet/withdrawals", amount_kes="100")
+        assert stopped.json()["error"]["code"] == "rail_stopped"
+        assert await world.balances(person) == {"KES": ("1000.00", "0.00")}

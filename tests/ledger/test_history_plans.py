@@ -1,0 +1,106 @@
+"""Looking back touches a few pages, however long the history is: plans on 200,000 entries."""
+
+import json
+import os
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from hazina.bootstrap.bench.seed import Size, seed
+from hazina.bootstrap.pg_record import Urls
+from hazina.infra.db import Database
+from hazina.kernel.ids import new_id
+from hazina.ledger import history, past, sealing
+from tests import server
+from tests.conftest import Place
+from tests.ledger.chain import seal_all
+
+NOW = datetime(2026, 11, 20, 9, tzinfo=UTC)
+THEN = NOW - timedelta(days=90)
+WALLET = """
+SELECT owner_id FROM ledger.account WHERE purpose = 'wallet' ORDER BY key OFFSET 777 LIMIT 1
+"""
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def years() -> AsyncIterator[Database]:
+    place = Place(f"hazina_test_{new_id().hex}", os.environ[server.ADMIN_VARIABLE])
+    await server.clone(place.admin, place.name)
+    urls = Urls(
+        server.at(place.admin, place.name), place.owner, place.app, place.readonly
+    )  # fmt: skip
+    await seed(urls, Size.of(200_000, 4_000), NOW, lambda *_: None)
+    db = await Database.connect(place.app, size=2)
+    await seal_all(db)
+    owner = await Database.connect(place.owner, size=1)
+    await owner.fetch("ANALYZE")
+    await owner.close()
+    yield db
+    await db.close()
+    await server.drop(place.admin, place.name)
+
+
+async def plan(db: Database, sql: str, *args: object) -> dict[str, Any]:
+    async with db.transaction() as tx:
+        text = await tx.fetchval(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {sql}", *args)
+    found = json.loads(text) if isinstance(text, str) else text
+    assert isinstance(found, list)
+    top: dict[str, Any] = found[0]
+    return top
+
+
+def pages(found: dict[str, Any]) -> int:
+    return int(found["Plan"]["Shared Hit Blocks"] + found["Plan"]["Shared Read Blocks"])
+
+
+def scanned(node: dict[str, Any]) -> set[str]:
+    """Tables read from end to end."""
+    own = {node["Relation Name"]} if node["Node Type"] == "Seq Scan" else set()
+    return own.union(*(scanned(child) for child in node.get("Plans", [])))
+
+
+class TestLookingBack:
+    @pytest.mark.parametrize(
+        ("sql", "args", "most"),
+        [
+            (past.AT_VERSION, (30,), 10),
+            (past.AT_BOOKED, (THEN,), 10),
+            (past.LATEST, (), 10),
+            (past.CORRECTION, (THEN,), 15),
+            (history.STATEMENT, (2**62, 51, False), 300),
+            (history.PERIOD, (10, 21, 30), 120),
+        ],
+        ids=["version", "booked", "now", "effective", "statement", "period"],
+    )  # fmt: skip
+    async def test_at_a_wallet_reads_a_few_pages(
+        self, years: Database, sql: str, args: tuple[object, ...], most: int
+    ) -> None:
+        owner = await years.fetchval(WALLET)
+        found = await plan(years, sql, owner, "KES", "wallet", *args)
+        assert pages(found) <= most
+        assert scanned(found["Plan"]) == set()
+
+    @pytest.mark.parametrize("at", [None, THEN, NOW - timedelta(days=500)])
+    @pytest.mark.parametrize("sql", [past.UNBOUNDED, past.UNBOUNDED_EFFECTIVE])
+    async def test_at_the_bank_reads_a_checkpoint(
+        self, years: Database, sql: str, at: datetime | None
+    ) -> None:
+        found = await plan(years, sql, "KES", "bank", at)
+        # The seed's blocks are as large as its transactions; of one that reaches across the
+        # moment all is read.
+        assert pages(found) <= 2_500
+        assert not scanned(found["Plan"]) & {"transfer", "entry", "entry_unbounded"}
+
+    async def test_over_all_accounts_sums_no_history(self, years: Database) -> None:
+        found = await plan(years, history.TRIAL_BALANCE)
+        assert not scanned(found["Plan"]) & {"transfer", "entry", "entry_unbounded"}
+
+    async def test_for_what_is_unsealed_reads_a_few_pages(self, years: Database) -> None:
+        found = await plan(years, sealing.LAG)
+        assert pages(found) <= 10
+        found = await plan(years, sealing.FEED, 3, 100, 50)
+        assert pages(found) <= 700
+        assert not scanned(found["Plan"]) & {"transfer", "block_transfer"}
