@@ -1,4 +1,4 @@
-"""A house with infra alone, on the worker's database."""
+"""A house with infra alone, on a database of its own."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -14,6 +14,12 @@ from hazina.infra.manifest import MANIFEST
 from hazina.infra.settings import Settings
 from hazina.kernel.clock import SettableClock
 from hazina.kernel.ids import new_id
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def db(fresh: Database) -> Database:
+    """Of one test's own: these tests count what is in the queues."""
+    return fresh
 
 
 @pytest_asyncio.fixture(loop_scope="session")

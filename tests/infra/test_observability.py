@@ -49,6 +49,7 @@ class TestRedaction:
         [
             ("paid to 254712345678 now", "paid to [phone] now"),
             ("+254112345678, 0712345678", "[phone], [phone]"),
+            ("demo-01a1fa5d0129772693ba720eb", "demo-01a1fa5d0129772693ba720eb"),
             ("Bearer abcdefghijkl", "Bearer [hidden]"),
             ("eyJhbGciOi.eyJzdWIiOi.c2lnbmF0dXJl", "[token]"),
             ("postgresql://hazina:s3cret@db/x", "postgresql://hazina:[hidden]@db/x"),

@@ -158,7 +158,7 @@ class TestDeath:
 
     @pytest.mark.process
     async def test_killed_in_mid_job_its_job_is_done_by_another(
-        self, infra: House, db: Database, jobs: Jobs, place: Place
+        self, infra: House, db: Database, jobs: Jobs, fresh_place: Place
     ) -> None:
         job, gate = name(), Gate()
         gate.open.set()
@@ -167,7 +167,7 @@ class TestDeath:
         victim = await asyncio.create_subprocess_exec(
             *(sys.executable, "-c", VICTIM, job),
             stdout=asyncio.subprocess.PIPE,
-            env={**os.environ, "HAZINA_DATABASE_URL": place.app, "PYTHONPATH": "src"},
+            env={**os.environ, "HAZINA_DATABASE_URL": fresh_place.app, "PYTHONPATH": "src"},
         )
         assert victim.stdout is not None
         async with asyncio.timeout(PATIENCE_S):
@@ -218,7 +218,8 @@ class TestSweepers:
             # Both have gone round once more when a sweeper that is due later has run.
             jobs.every(name(), 1, beacon)
             await db.fetch(
-                "INSERT INTO infra.sweep (name, started_at) VALUES ($1, '-infinity')",
+                "INSERT INTO infra.sweep (name, started_at) VALUES ($1, '-infinity')"
+                " ON CONFLICT DO NOTHING",
                 list(jobs.sweepers)[-1],
             )
 

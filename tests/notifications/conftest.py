@@ -82,7 +82,7 @@ class Post:
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def post(settings: Settings, db: Database, clock: SettableClock) -> AsyncIterator[Post]:
+async def post(settings: Settings, fresh: Database, clock: SettableClock) -> AsyncIterator[Post]:
     on = listener()
     gateway = create_app(SmsConfig(username="house", api_key="key"))
     async with mail_server() as mail, serving(gateway, on):
@@ -99,7 +99,7 @@ async def post(settings: Settings, db: Database, clock: SettableClock) -> AsyncI
                 "cool_down_hours": 24,
             }
         )
-        house, person = assemble(told, db, clock), new_person()
+        house, person = assemble(told, fresh, clock), new_person()
         application = Application(person.username, person.email, person.phone, PASSWORD)
         made = await house.get(Registration).register(application, ORIGIN, clock.now())
         async with httpx.AsyncClient(base_url=address(on)) as sms:

@@ -13,8 +13,8 @@ _SECRET_KEY = re.compile(
     re.IGNORECASE,
 )
 _IN_TEXT = (
-    # Kenyan mobile numbers, local or international.
-    (re.compile(r"(?<!\d)(?:\+?254|0)(?:7|1)\d{8}(?!\d)"), "[phone]"),
+    # Kenyan mobile numbers, local or international; not the digits inside an id in hexadecimal.
+    (re.compile(r"(?<![\da-f])(?:\+?254|0)(?:7|1)\d{8}(?![\da-f])"), "[phone]"),
     (re.compile(r"\beyJ[\w-]{5,}\.[\w-]+\.[\w-]+"), "[token]"),
     (re.compile(r"(?i)\b(bearer|basic)\s+[\w.~+/=-]{8,}"), r"\1 [hidden]"),
     # user:password@ in a URL

@@ -20,7 +20,7 @@ import asyncpg
 
 from hazina.bootstrap.backup import inventory
 from hazina.bootstrap.backup.inventory import FileMark, How, Inventory
-from hazina.bootstrap.backup.tools import Target, Watch, binaries, run_tool
+from hazina.bootstrap.backup.tools import Target, Watch, binaries, dump_program, run_tool
 from hazina.bootstrap.backup.trouble import BackupTrouble, CopyExists, ToolFailed
 from hazina.bootstrap.backup.verifying import check_cluster
 from hazina.bootstrap.lifeline import FileLock
@@ -208,7 +208,8 @@ async def _copy(
         else:
             return How.PHYSICAL, standing
     with shown.step("copy the database's content"):
-        return How.LOGICAL, await _dump(programs, partial / DUMP, urls.owner, books)
+        program = dump_program(programs, server.major)
+        return How.LOGICAL, await _dump(program, partial / DUMP, urls.owner, books)
 
 
 def _stream(programs: Path, into: Path, target: Target, watch: Watch) -> None:
@@ -249,7 +250,7 @@ class _Bookkeeper:
         return standing
 
 
-async def _dump(programs: Path, into: Path, url: str, books: "_Bookkeeper") -> Standing:
+async def _dump(program: Path, into: Path, url: str, books: "_Bookkeeper") -> Standing:
     """The books are counted in the very snapshot that is dumped."""
     db = await Database.connect(url, size=2, command_timeout_s=None)
     try:
@@ -259,7 +260,7 @@ async def _dump(programs: Path, into: Path, url: str, books: "_Bookkeeper") -> S
             standing = await books.look(tx)
             target = Target.of(url)
             run_tool(
-                programs / "pg_dump", "--format=custom", "--no-password", "--file", into,
+                program, "--format=custom", "--no-password", "--file", into,
                 f"--snapshot={snapshot}", "--dbname", target.dsn, target=target,
             )  # fmt: skip
     finally:

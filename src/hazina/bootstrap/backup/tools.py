@@ -1,5 +1,6 @@
 """PostgreSQL's own programs, run with the password in the environment and dying with us."""
 
+import os
 import re
 import signal
 import subprocess
@@ -10,8 +11,9 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 
 from hazina.bootstrap.backup.trouble import ToolFailed
 from hazina.bootstrap.lifeline import die_with_parent
-from hazina.bootstrap.pg_place import account_for, binaries_for, fixed_environment
+from hazina.bootstrap.pg_place import MAJOR, account_for, binaries_for, fixed_environment
 
+DEBIAN = Path("/usr/lib/postgresql")
 PROGRESS = re.compile(r"(\d+)/(\d+) kB")
 TAIL_LINES = 12
 
@@ -44,6 +46,16 @@ class Target:
 def binaries(data_dir: Path) -> Path:
     """The folder of the programs that belong to this machine's embedded server."""
     return binaries_for(account_for(data_dir / "postgres"))
+
+
+def dump_program(programs: Path, major: int) -> Path:
+    """The ``pg_dump`` for a server of ``major``: its own where this machine has it, else ours.
+
+    A newer one reads an older server, yet does not know what that server's last minor releases
+    keep in its catalogue, and has put it into dumps that nothing could restore.
+    """
+    own = [DEBIAN / str(major) / "bin" / "pg_dump"] if major != MAJOR else []
+    return next((path for path in own if os.access(path, os.X_OK)), programs / "pg_dump")
 
 
 def run_tool(
