@@ -205,6 +205,16 @@ class TestAccounts:
         assert [one.available for one in found[:-1]] == [kes(str(n + 1)) for n in range(500)]
         assert (found[-1].opened, found[-1].available) == (False, None)
 
+    async def test_are_exact_to_the_last_of_38_digits(self, client: LedgerClient) -> None:
+        """Decimals of that size, subtracted as Decimals, were rounded to 28 digits."""
+        most = "9" * 36
+        assert await codes(
+            client,
+            paid_in("alice", f"{most}.99"),
+            Transfer.post("alice", WORLD, "KES", kes("0.01")),
+        ) == ["created", "created"]
+        assert await available(client, "alice") == [Decimal(f"{most}.98")]
+
     async def test_have_a_statement_page_by_page(self, client: LedgerClient) -> None:
         [account] = await client.open([ALICE])
         assert account.id is not None

@@ -128,6 +128,9 @@ class TestTheTrialBalance:
         assert lines["bank"]["balance"] == "100.00"
         wallets = lines["wallet"]
         assert (wallets["accounts"], wallets["balance"], wallets["held"]) == (2, "100.00", "5.00")
+        before = await run("trial-balance", "--at", "2001-01-01T00:00+03:00", "--json")
+        then = json.loads(before.output)
+        assert {line["balance"] for line in then} == {"0.00", "0.000000"}
         shown = (await run("trial-balance")).output
         assert "income:fees" in shown
         assert ["total", "KES", "130.00", "130.00"] in [row.split() for row in shown.splitlines()]

@@ -17,7 +17,7 @@ from hazina.kernel.actor import SYSTEM
 from hazina.kernel.errors import Invalid
 from hazina.ledger.chart import AccountRef, Purpose, system
 from hazina.ledger.codes import Code
-from hazina.ledger.core import hold, move
+from hazina.ledger.core import Hold, hold, move
 from hazina.ledger.history import History, Period
 from hazina.ledger.past import NoSuchVersion
 from hazina.ledger.reading import POSTED_UNBOUNDED
@@ -245,6 +245,29 @@ class TestTheTrialBalance:
             for side in (0, 1)
         )
         assert debits == credits_
+
+    async def test_can_be_had_as_it_once_was(self, books: Books) -> None:
+        random, history = Random(SEED), History(books.db)
+        refs = [await books.funded("100") for _ in range(4)] + [BANK, CAPITAL]
+        holds: list[Hold] = []
+        stood = []
+        for number in range(12):
+            now = await books.db.fetchval("SELECT clock_timestamp()")
+            stood.append((now, await history.trial_balance()))
+            for _ in range(5):
+                debit, credit = random.sample(refs, 2)
+                amount = kes(str(random.randint(1, 40)))
+                held, opening = hold(debit, credit, amount, Code.WITHDRAWAL, about())
+                moved = move(debit, credit, amount, Code.DEPOSIT, about())
+                ended = holds.pop(random.randrange(len(holds))).post() if holds else moved
+                if await books.code(opening) == "created":
+                    holds.append(held)
+                await books.post(moved, ended)
+            if number in (4, 8):
+                await seal_all(books.db, size=3)
+        for at, lines in stood:
+            assert await history.trial_balance(at) == lines, (SEED, at)
+        assert stood[0][1] != stood[-1][1], SEED
 
 
 class TestAPeriod:

@@ -9,7 +9,8 @@ from hazina.kernel.money import KES
 from hazina.ledger.chart import customer
 from hazina.ledger.codes import Code
 from hazina.ledger.core import Hold, Reference, Transfer, hold, linked, move
-from tests.ledger.books import OUTSIDE, Books, about, kes
+from hazina.ledger.history import History
+from tests.ledger.books import OUTSIDE, Books, about, kes, somebody
 
 
 @pytest.fixture
@@ -193,3 +194,13 @@ class TestTheDoor:
             move(OUTSIDE, account, KES.units(10**38), Code.DEPOSIT, about()),
             move(account, account, kes("1"), Code.DEPOSIT, about()),
         ) == ["amount_not_positive", "amount_not_positive", "amount_too_large", "same_account"]
+
+    async def test_a_balance_is_exact_to_the_last_of_38_digits(self, books: Books) -> None:
+        """Decimals of that size, subtracted as Decimals, were rounded to 28 digits."""
+        account, most = somebody(), 10**38 - 1
+        await books.post(
+            move(OUTSIDE, account, KES.units(most), Code.DEPOSIT, about()),
+            move(account, OUTSIDE, KES.units(1), Code.WITHDRAWAL, about()),
+        )
+        assert (await books.ledger.balance(books.db, account)).posted.units == most - 1
+        assert (await History(books.db).balance_at(account)).posted.units == most - 1

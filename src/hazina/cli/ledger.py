@@ -72,11 +72,15 @@ def verify(
 
 
 @app.command("trial-balance")
-def trial_balance(as_json: AsJson = False) -> None:
-    """Sum every purpose in every asset: debits and credits of an asset are equal."""
+def trial_balance(
+    at: Annotated[str | None, typer.Option("--at", help=f"As booked by then. {Moment}")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Sum every purpose in every asset, now or then: debits and credits of an asset are equal."""
     from hazina.ledger.history import History
 
-    lines = ledger_db.read(lambda tx: History(tx).trial_balance())
+    moment = _time(at)
+    lines = ledger_db.read(lambda tx: History(tx).trial_balance(moment))
     if as_json:
         typer.echo(json.dumps([ledger_show.trial_json(line) for line in lines]))
     else:

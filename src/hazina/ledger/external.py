@@ -164,7 +164,7 @@ def _sides(row: Row) -> Sides:
 
 def _account(row: Row) -> ExternalAccount:
     asset = ASSETS[row["asset"]]
-    posted = asset.units(int(row["credits_posted"] - row["debits_posted"]))
+    posted = asset.units(int(row["credits_posted"]) - int(row["debits_posted"]))
     held, incoming = int(row["debits_pending"]), int(row["credits_pending"])
     balance = Balance(posted, asset.units(held), asset.units(incoming))
     return ExternalAccount(

@@ -19,7 +19,15 @@ from hazina.kernel.page import Page
 from hazina.ledger.chart import AccountRef, Purpose
 from hazina.ledger.codes import Code
 from hazina.ledger.core import Reference, TransferKind
-from hazina.ledger.past import OURS, RANGES, TAIL, PastBalance, balance_at, balance_before
+from hazina.ledger.past import (
+    CHECKPOINT,
+    OURS,
+    RANGES,
+    TAIL,
+    PastBalance,
+    balance_at,
+    balance_before,
+)
 from hazina.ledger.sealing import LATE_S
 from hazina.ledger.service import Reader
 
@@ -52,27 +60,54 @@ CROSS JOIN LATERAL (
     ORDER BY booked_at DESC, version DESC LIMIT 1) e
 WHERE a.owner_id = $1 AND a.asset = $2 AND a.purpose = $3
 """
-# The house's own accounts from their last checkpoint and what is not sealed yet, all at once.
-TRIAL_BALANCE = f"""
-WITH {RANGES.format(than="<=", at="'infinity'::timestamptz")}
+# Bounded accounts as they stand, and as they stood: what moved since is taken off those that did.
+BOUNDED_NOW = """
 SELECT a.purpose, a.asset, a.bounded, a.debit_normal, count(*) AS accounts,
        sum(a.debits_posted) AS debits, sum(a.credits_posted) AS credits,
        sum(a.debits_pending) AS held
 FROM ledger.account a WHERE a.bounded
 GROUP BY 1, 2, 3, 4
+"""
+BOUNDED_THEN = """
+SELECT a.purpose, a.asset, a.bounded, a.debit_normal,
+       count(*) FILTER (WHERE a.created_at <= $1) AS accounts,
+       sum(a.debits_posted - coalesce(s.debit, 0)) AS debits,
+       sum(a.credits_posted - coalesce(s.credit, 0)) AS credits,
+       sum(CASE WHEN a.booked_at > $1 THEN coalesce(p.held, 0) ELSE a.debits_pending END) AS held
+FROM ledger.account a
+LEFT JOIN LATERAL (
+    SELECT sum(e.debit) AS debit, sum(e.credit) AS credit FROM ledger.entry e
+    WHERE a.booked_at > $1 AND e.account_key = a.key AND e.booked_at > $1) s ON true
+LEFT JOIN LATERAL (
+    SELECT e.held FROM ledger.entry e
+    WHERE a.booked_at > $1 AND e.account_key = a.key AND e.booked_at <= $1
+    ORDER BY e.booked_at DESC LIMIT 1) p ON true
+WHERE a.bounded
+GROUP BY 1, 2, 3, 4
+"""
+
+
+def _trial_balance(bounded: str, at: str) -> str:
+    """The house's own accounts from their last checkpoint before ``at`` and its tail, all at once;
+    ``bounded`` has the others."""
+    return f"""
+WITH {RANGES.format(than="<=", at=at)}
+{bounded}
 UNION ALL
 SELECT a.purpose, a.asset, a.bounded, a.debit_normal, count(*),
        sum(coalesce(k.debits, 0) + coalesce(s.debit, 0)),
        sum(coalesce(k.credits, 0) + coalesce(s.credit, 0)), 0
 FROM ledger.account a
-LEFT JOIN LATERAL (
-    SELECT k.debits, k.credits FROM ledger.checkpoint k
-    WHERE k.account_key = a.key ORDER BY k.block DESC LIMIT 1) k ON true
-LEFT JOIN ({TAIL.format(than="<=", at="'infinity'::timestamptz")}) s ON s.key = a.key
+LEFT JOIN LATERAL ({CHECKPOINT}) k ON true
+LEFT JOIN ({TAIL.format(than="<=", at=at)}) s ON s.key = a.key
 WHERE NOT a.bounded
 GROUP BY 1, 2, 3, 4
 ORDER BY 2, 1
 """
+
+
+TRIAL_BALANCE = _trial_balance(BOUNDED_NOW, "'infinity'::timestamptz")
+TRIAL_BALANCE_THEN = _trial_balance(BOUNDED_THEN, "$1::timestamptz")
 # Lines of a bounded account after one version, up to another, oldest first.
 PERIOD = STATEMENT.replace(
     "e.version < $4 AND (NOT $6 OR e.debit <> 0 OR e.credit <> 0)\n    ORDER BY e.version DESC",
@@ -279,10 +314,16 @@ class History:
                 return Page(lines, None)
             place = _Place(stretches[-2]["last_tx"] + 1, UUID(int=0), place.units)
 
-    async def trial_balance(self) -> list[TrialLine]:
-        """Every purpose and asset with its totals; debits and credits of an asset are equal."""
+    async def trial_balance(self, at: datetime | None = None) -> list[TrialLine]:
+        """Every purpose and asset with its totals, now or as booked by ``at``; debits and credits
+        of an asset are equal. Of bounded accounts it costs what was booked since then."""
         lines = []
-        for row in await self._reader.fetch(TRIAL_BALANCE):
+        rows = await (
+            self._reader.fetch(TRIAL_BALANCE)
+            if at is None
+            else self._reader.fetch(TRIAL_BALANCE_THEN, at)
+        )
+        for row in rows:
             asset = ASSETS[row["asset"]]
             debits, credits_ = int(row["debits"]), int(row["credits"])
             sign = 1 if row["debit_normal"] else -1

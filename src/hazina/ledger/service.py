@@ -175,7 +175,8 @@ class Ledger:
                 row["purpose"],
                 _balance(
                     ASSETS[row["asset"]],
-                    int(row["credits_posted"] - row["debits_posted"]),
+                    # Not int(a - b): Decimals subtract to 28 digits, and here are 38.
+                    int(row["credits_posted"]) - int(row["debits_posted"]),
                     int(row["debits_pending"]),
                     int(row["credits_pending"]),
                     row["version"],

@@ -8,9 +8,8 @@ from dataclasses import dataclass, replace
 
 from fastapi import Request
 
-from hazina.identity.bearer import house_of, origin_of
+from hazina.identity.bearer import claim_of, house_of, origin_of
 from hazina.identity.credentials import Credential, Credentials, Scope
-from hazina.identity.signing import Claim
 from hazina.infra.house import House
 from hazina.kernel.actor import Actor, ActorKind
 from hazina.web.internal.books import Namespace
@@ -39,24 +38,9 @@ def signed(scope: Scope) -> Callable[[Request], Awaitable[Caller]]:
     async def authenticate(request: Request) -> Caller:
         house, origin = house_of(request), origin_of(request)
         found = await house.get(Credentials).authenticate(
-            _claim(request), scope, request.body, origin.ip, house.clock.now()
+            claim_of(request), scope, request.body, origin.ip, house.clock.now()
         )
         actor = replace(origin, kind=ActorKind.SERVICE, id=found.id)
         return Caller(house, found, actor, await request.body())
 
     return authenticate
-
-
-def _claim(request: Request) -> Claim:
-    scope, headers = request.scope, request.headers
-    target = (scope.get("raw_path") or scope["path"].encode()).decode("latin-1")
-    if query := scope["query_string"].decode("latin-1"):
-        target = f"{target}?{query}"
-    return Claim(
-        method=scope["method"],
-        target=target,
-        credential=headers.get("hazina-credential", ""),
-        timestamp=headers.get("hazina-timestamp", ""),
-        nonce=headers.get("hazina-nonce", ""),
-        signature=headers.get("hazina-signature", ""),
-    )
