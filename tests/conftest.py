@@ -63,7 +63,8 @@ class Place:
         return server.at(self.admin, self.name, "hazina_read")
 
 
-async def _place(name: str) -> Place:
+async def place_called(name: str) -> Place:
+    """A new database from the template; who makes it drops it."""
     admin = os.environ[server.ADMIN_VARIABLE]
     await server.clone(admin, name)
     return Place(name, admin)
@@ -73,7 +74,7 @@ async def _place(name: str) -> Place:
 async def place() -> AsyncIterator[Place]:
     """The worker's database."""
     worker = os.environ.get("PYTEST_XDIST_WORKER", "only")
-    made = await _place(f"hazina_test_{os.getpid()}_{worker}")
+    made = await place_called(f"hazina_test_{os.getpid()}_{worker}")
     yield made
     await server.drop(made.admin, made.name)
 
@@ -97,7 +98,7 @@ async def owner_db(place: Place) -> AsyncIterator[Database]:
 @pytest_asyncio.fixture(loop_scope="session")
 async def fresh_place() -> AsyncIterator[Place]:
     """A database of one test's own."""
-    made = await _place(f"hazina_test_{new_id().hex}")
+    made = await place_called(f"hazina_test_{new_id().hex}")
     yield made
     await server.drop(made.admin, made.name)
 
