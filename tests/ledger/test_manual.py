@@ -1,4 +1,4 @@
-"""docs/money/ledger.md says what the code says: every code, every claim, and its own example."""
+"""The posting manual says what the code says: every code, every claim, and every example."""
 
 import re
 from pathlib import Path
@@ -9,7 +9,8 @@ from hazina.ledger.chart import Purpose, system
 from hazina.ledger.codes import Code
 from hazina.ledger.core import PASSING, Reference, ResultCode, hold, move
 from hazina.ledger.proof import Proof
-from tests.ledger.books import OUTSIDE, Books, kes, somebody
+from tests.ledger import manual
+from tests.ledger.books import ALL_ALIVE, OUTSIDE, Books, kes, somebody
 
 PAGE = (Path(__file__).parents[2] / "docs/money/ledger.md").read_text()
 ROWS = re.findall(r"^\| `(\w+)` \| .+ \| (.+) \|$", PAGE, re.MULTILINE)
@@ -44,3 +45,24 @@ class TestTheManual:
             lines.append(f"| `{code}` | {amounts} |")
         missing = [line for line in lines if line not in PAGE]
         assert missing == []
+
+
+class TestTheExamples:
+    async def test_say_what_happens(self, fresh: Database) -> None:
+        """Every page in one database, and the books are in order after all of it."""
+        stale = []
+        for page in manual.pages():
+            written = page.read_text()
+            if await manual.Example(fresh).page(written) != written:
+                stale.append(page.name)
+        assert stale == [], "write them anew: python -m tests.ledger.manual"
+        proof = Proof()
+        for kind in ("withdrawal", "order", "trade"):
+            proof.add_owner(kind, ALL_ALIVE)
+        async with fresh.transaction(readonly=True) as tx:
+            assert [one for one in await proof.verify(tx) if not one.holds] == []
+
+    def test_have_a_page_for_every_situation(self) -> None:
+        index = (manual.MONEY / "examples.md").read_text()
+        told = set(re.findall(r"\]\(([a-z-]+\.md)\) \|", index))
+        assert told == {page.name for page in manual.pages()}

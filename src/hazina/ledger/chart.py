@@ -17,6 +17,7 @@ class Owner(StrEnum):
     SYSTEM = "system"  # the house's own
     CUSTOMER = "customer"  # one person's
     LOT = "lot"  # one physical lot's: grams in the vault that nobody has bought
+    ORDER = "order"  # one order's: what its buyer has paid until it is handed over
     EXTERNAL = "external"  # another institution's: a customer of theirs, or they themselves
 
 
@@ -25,6 +26,7 @@ class Purpose(StrEnum):
 
     WALLET = "wallet"  # what a customer owns here, one account for each asset
     LOT = "lot"  # grams of one physical lot that nobody has bought
+    ESCROW_ORDER = "escrow:order"  # what was paid for one order and is neither's to spend
     BANK = "bank"  # the house's own bank account
     CAPITAL = "owner:capital"  # what the owner put in
     MPESA_COLLECTION = "mpesa:collection"  # shillings M-Pesa collected for us
@@ -61,6 +63,7 @@ OWNED, OWED = True, False
 CHART: dict[Purpose, ChartLine] = {
     Purpose.WALLET: ChartLine(Owner.CUSTOMER, OWED, bounded=True),
     Purpose.LOT: ChartLine(Owner.LOT, OWED, bounded=True),
+    Purpose.ESCROW_ORDER: ChartLine(Owner.ORDER, OWED, bounded=True),
     Purpose.BANK: ChartLine(Owner.SYSTEM, OWNED, bounded=False),
     Purpose.CAPITAL: ChartLine(Owner.SYSTEM, OWED, bounded=False),
     Purpose.MPESA_COLLECTION: ChartLine(Owner.SYSTEM, OWNED, bounded=False),
@@ -110,6 +113,11 @@ def customer(customer_id: UUID, asset: Asset) -> AccountRef:
 def lot(lot_id: UUID) -> AccountRef:
     """The unsold grams of one lot."""
     return AccountRef(Purpose.LOT, XAU, lot_id)
+
+
+def escrow(order_id: UUID, asset: Asset) -> AccountRef:
+    """What was paid for one order."""
+    return AccountRef(Purpose.ESCROW_ORDER, asset, order_id)
 
 
 def system(purpose: Purpose, asset: Asset = KES) -> AccountRef:

@@ -39,6 +39,12 @@ class Code(StrEnum):
     GOLD_SPREAD = "gold_spread"  # the difference between the customer's price and mid
     ROUNDING = "rounding"  # the remainder of a rounding, to the cent or the microgram
 
+    # Escrow
+    ESCROW_PAID = "escrow_paid"  # a buyer's money is kept for one order
+    ESCROW_RELEASED = "escrow_released"  # what was kept goes to the seller, less our fee
+    ESCROW_FEE = "escrow_fee"  # our fee, out of what was kept
+    ESCROW_REFUNDED = "escrow_refunded"  # what was kept goes back to the buyer
+
     # Other institutions' books
     EXTERNAL = "external"  # an institution moves what its own customers own in its own books
 

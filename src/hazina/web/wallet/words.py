@@ -29,6 +29,9 @@ WORDS: dict[Code, Words] = {
     Code.GOLD_SOLD: Words("Gold sold", "sell"),
     Code.GOLD_PROCEEDS: Words("Received for gold", "sell"),
     Code.GOLD_SPREAD: Words("Our margin on gold", "gold"),
+    Code.ESCROW_PAID: Words("Paid for an order, kept for you", "out"),
+    Code.ESCROW_RELEASED: Words("Received for an order", "in"),
+    Code.ESCROW_REFUNDED: Words("Back from an order", "in"),
     Code.ROUNDING: Words("Rounding to the last cent", "dot"),
 }
 # (path, prefix of the id on the wire) of the page about what a line belongs to.
