@@ -137,6 +137,7 @@ class Database:
             min_size=1,
             max_size=size,
             init=_prepare,
+            reset=_as_it_is,
             command_timeout=command_timeout_s,
             server_settings={"application_name": "hazina", "timezone": "UTC"},
         )
@@ -262,6 +263,12 @@ class Lane:
                 return tx, await use_case(tx)
             finally:
                 in_transaction.reset(token)
+
+
+async def _as_it_is(_connection: asyncpg.Connection) -> None:
+    """What is given back stays as it is, after a rollback where that is due: nothing here changes a
+    session's settings, and the worker, who listens and takes a session's locks, ends its own. A
+    round trip less for each use."""
 
 
 async def _prepare(connection: asyncpg.Connection) -> None:

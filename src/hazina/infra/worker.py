@@ -121,12 +121,10 @@ class Worker:
                 await connection.add_listener(CHANNEL, self._notified)
                 await connection.execute(KNOW_SWEEPERS, list(self._jobs.sweepers))
                 await self._serve(Queue(connection, self.id), stop)
-                await connection.remove_listener(CHANNEL, self._notified)
-            except BaseException:
+            finally:
                 # Half dead, or with locks and a listener still on it: the pool gets none of that.
                 with suppress(asyncpg.InterfaceError):  # the pool has dropped it already
                     connection.terminate()
-                raise
 
     async def _serve(self, queue: Queue, stop: asyncio.Event) -> None:
         while not stop.is_set():

@@ -1,6 +1,7 @@
 """The posting function: one batch, one round trip, every decision under the accounts' locks.
 
-Its text is beside this file, in 0002_post.sql.
+Its text is beside this file, in 0002_post.sql; that of its fast path for a batch of one, which
+hands on what it is not sure of, in 0002_post_one.sql.
 """
 
 from pathlib import Path
@@ -12,16 +13,23 @@ down_revision = "ledger_0001"
 branch_labels = None
 depends_on = None
 
-POST = Path(__file__).with_suffix(".sql")
+HERE = Path(__file__)
+POST = HERE.with_name("0002_post.sql")
+POST_ONE = HERE.with_name("0002_post_one.sql")
 
 
 def upgrade() -> None:
-    op.execute(POST.read_text().replace(":", "\\:"))
+    for function in (POST, POST_ONE):
+        op.execute(function.read_text().replace(":", "\\:"))
     op.execute(
         "GRANT EXECUTE ON FUNCTION ledger.post(uuid[], text[], text[], bigint[], bigint[],"
         " numeric[], text[], uuid[], boolean[], timestamptz[], uuid[], text[], uuid[],"
         " boolean[], timestamptz[], boolean[], uuid[], uuid[], uuid[], bigint[], bigint[],"
         " jsonb[], text) TO hazina_app"
+    )
+    op.execute(
+        "GRANT EXECUTE ON FUNCTION ledger.post_one(uuid, text, text, bigint, bigint, bigint,"
+        " text, timestamptz, text, uuid, text) TO hazina_app"
     )
 
 
