@@ -78,8 +78,8 @@ def register_addresses(
 @mpesa.command("open")
 def list_open(data: Data = None, as_json: AsJson = False) -> None:
     """Everything of M-Pesa's that waits: why, since when, and the next step."""
+    from hazina.desk.webkit.filters import age
     from hazina.flows.receipts.waiting import list_waiting
-    from hazina.flows.watch import age
 
     async def look(house: "House") -> "tuple[list[Waiting], datetime]":
         return await list_waiting(house.db), house.clock.now()

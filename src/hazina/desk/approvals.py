@@ -18,10 +18,14 @@ from hazina.infra.audit import Audit
 from hazina.infra.db import Row, Tx
 from hazina.kernel.actor import Actor
 from hazina.kernel.errors import Invalid, Kind, NotFound, Refusal
-from hazina.kernel.ids import new_id
+from hazina.kernel.ids import new_id, parse_id, wire_id
+from hazina.kernel.page import Page
 
 MAY = frozenset({Role.ADMINISTRATOR, Role.MANAGER})
 MOST_LISTED = 200
+PREFIX = "apr"
+LAST = UUID(int=2**128 - 1)  # before every cursor of a list that begins with the newest
+FIRST = UUID(int=0)
 COLUMNS = (
     "id, act, subject, facts, summary, reason, asked_by, asked_by_name, asked_at, state,"
     " decided_by_name, decided_at, answer"
@@ -31,8 +35,14 @@ INSERT INTO desk.approval
     (id, act, subject, facts, summary, reason, asked_by, asked_by_name, asked_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
 """
+GET = f"SELECT {COLUMNS} FROM desk.approval WHERE id = $1"  # noqa: S608
 LOCK = f"SELECT {COLUMNS} FROM desk.approval WHERE id = $1 FOR NO KEY UPDATE"  # noqa: S608
-OPEN = f"SELECT {COLUMNS} FROM desk.approval WHERE state = 'open' ORDER BY id LIMIT $1"  # noqa: S608
+OPEN = f"""
+SELECT {COLUMNS} FROM desk.approval WHERE state = 'open' AND id > $2 ORDER BY id LIMIT $1
+"""  # noqa: S608
+DECIDED = f"""
+SELECT {COLUMNS} FROM desk.approval WHERE state <> 'open' AND id < $2 ORDER BY id DESC LIMIT $1
+"""  # noqa: S608
 OF_SUBJECT = f"SELECT {COLUMNS} FROM desk.approval WHERE subject = $1 ORDER BY id"  # noqa: S608
 DECIDE = """
 UPDATE desk.approval
@@ -125,12 +135,21 @@ class Approvals:
     def __init__(self, audit: Audit) -> None:
         self._audit = audit
         self._acts: dict[str, ApprovableAct] = {}
+        self._prefixes: dict[str, str] = {}
 
-    def register(self, act: str, handler: ApprovableAct) -> None:
-        """``act`` is a noun and a verb: ``payment.allocate``."""
+    def register(self, act: str, handler: ApprovableAct, *, subject: str = "") -> None:
+        """``act`` is a noun and a verb: ``payment.allocate``. ``subject`` is the prefix of the
+        wire ids of what it is about, where the open questions have a page of it."""
         if act in self._acts:
             raise ValueError(f"{act} has a handler already")
         self._acts[act] = handler
+        if subject:
+            self._prefixes[act] = subject
+
+    def page_of(self, approval: "Approval") -> str:
+        """Where the evidence is shown; empty where no page is known."""
+        prefix = self._prefixes.get(approval.act)
+        return f"/open-questions/{wire_id(prefix, approval.subject)}" if prefix else ""
 
     async def request(
         self, tx: Tx, wish: Wish, *, operator: Operator, actor: Actor, now: datetime
@@ -204,9 +223,30 @@ class Approvals:
         await self._decide(tx, found, "rejected", operator, actor, answer.strip()[:500], now)
         return found
 
+    async def get(self, reader: Reader, approval_id: UUID) -> Approval:
+        """Raises: NotFound."""
+        rows = await reader.fetch(GET, approval_id)
+        if not rows:
+            raise NotFound
+        return _approval(rows[0])
+
     async def list_open(self, reader: Reader, *, limit: int = MOST_LISTED) -> Sequence[Approval]:
         """What waits for a second person, the oldest first."""
-        return [_approval(row) for row in await reader.fetch(OPEN, limit)]
+        return [_approval(row) for row in await reader.fetch(OPEN, limit, FIRST)]
+
+    async def page_open(self, reader: Reader, *, limit: int, cursor: str | None) -> Page[Approval]:
+        """The same, page by page."""
+        after = parse_id(PREFIX, cursor) if cursor else FIRST
+        rows = await reader.fetch(OPEN, limit + 1, after)
+        return Page.of([_approval(row) for row in rows], limit, _cursor)
+
+    async def page_decided(
+        self, reader: Reader, *, limit: int, cursor: str | None
+    ) -> Page[Approval]:
+        """What was approved or rejected, the newest request first."""
+        before = parse_id(PREFIX, cursor) if cursor else LAST
+        rows = await reader.fetch(DECIDED, limit + 1, before)
+        return Page.of([_approval(row) for row in rows], limit, _cursor)
 
     async def list_of(self, reader: Reader, subject: UUID) -> Sequence[Approval]:
         """Every request about one thing, the oldest first."""
@@ -238,6 +278,10 @@ class Approvals:
 def _check_role(operator: Operator) -> None:
     if operator.role not in MAY:
         raise MayNotApprove
+
+
+def _cursor(one: Approval) -> str:
+    return wire_id(PREFIX, one.id)
 
 
 def _approval(row: Row) -> Approval:

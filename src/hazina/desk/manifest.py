@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from hazina.desk import approvals_console
 from hazina.desk.approvals import Approvals
 from hazina.desk.limits import Limits
 from hazina.desk.notifications import pages, routes, setup
@@ -32,5 +33,7 @@ MANIFEST = Manifest(
     templates=Path(__file__).parent / "templates",
     routes=(routes.router,),
     pages=(pages.router,),
+    console=(approvals_console.router,),
     wallet_nav=(NavItem("Messages", "/messages", "info", order=850),),
+    console_nav=(NavItem("Approvals", "/approvals", "check", order=14),),
 )

@@ -1,6 +1,5 @@
-"""What the pages of deposits and withdrawals share: their form, a stored no, the demo handset."""
+"""What the pages of deposits and withdrawals share: their form and the demo handset."""
 
-from collections.abc import Mapping
 from dataclasses import replace
 
 from markupsafe import Markup
@@ -8,7 +7,6 @@ from markupsafe import Markup
 from hazina.desk.webkit.filters import money
 from hazina.desk.webkit.forms import Field, Form, FormSpec, amount_field, code_field
 from hazina.identity.phones import MAX_LENGTH, Phone, parse_phone
-from hazina.infra.envelope import STATUS
 from hazina.infra.settings import Mode, MpesaMode, Settings
 from hazina.kernel.errors import Refusal
 from hazina.kernel.ids import new_id
@@ -64,16 +62,6 @@ def act_key(form: Form) -> None:
 def act_body(form: Form) -> bytes:
     """What makes two sendings of one form the same: its fields, not its fresh CSRF token."""
     return "\0".join(f"{name}={value}" for name, value in form.carried()).encode()
-
-
-def refusal_in(status: int, body: Mapping[str, object]) -> Refusal:
-    """This will read back the refusal that an idempotent act has stored as its answer."""
-    error = body["error"]
-    assert isinstance(error, Mapping)
-    found = Refusal(error["message"], action=error.get("action"), details=error["details"])
-    found.code = error["code"]  # type: ignore[misc] # one class stands for every stored refusal
-    found.kind = next(kind for kind, its in STATUS.items() if its == status)  # type: ignore[misc]
-    return found
 
 
 def spelled(phone: Phone) -> str:

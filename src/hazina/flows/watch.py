@@ -1,22 +1,26 @@
 """What operators see of a flow, in the same shape for each: rows, ages, what is waited for."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from markupsafe import Markup
 
-from hazina.desk.webkit.filters import when
+from hazina.desk.webkit.filters import age, when
 from hazina.desk.webkit.flash import Tone
 from hazina.desk.webkit.view import Column, Link, Value
 from hazina.infra.db import Row, Tx
 from hazina.kernel.clock import EAT
+from hazina.kernel.errors import Invalid
 from hazina.kernel.money import Money
 
 # Alarms about what is unknown, as the posting manual sets them.
 LATE, LATER, LATEST = timedelta(minutes=15), timedelta(hours=2), timedelta(hours=24)
 NEWEST = UUID(int=2**128 - 1)  # before every cursor
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+PLACE = re.compile(r"[0-9]{1,17}\.[0-9a-f]{32}", re.ASCII)
 
 LIST_COLUMNS = [
     Column("What"),
@@ -29,6 +33,29 @@ LIST_COLUMNS = [
 ]
 EVENT_COLUMNS = ["When", "What happened", "From", "To", "By", "Note"]
 ATTEMPT_COLUMNS = ["Attempt", "Begun", "Ended", "Outcome", "Note", "Digest of the request"]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a list that is sorted by (since, id) goes on: after this."""
+
+    since: datetime
+    id: UUID
+
+    def __str__(self) -> str:
+        micros = (self.since - EPOCH) // timedelta(microseconds=1)
+        return f"{micros}.{self.id.hex}"
+
+    @classmethod
+    def of(cls, text: str) -> "Place":
+        """Raises: Invalid."""
+        if not PLACE.fullmatch(text):
+            raise Invalid.field("cursor", "That cursor is not one of ours: start anew.")
+        micros, _, digits = text.partition(".")
+        return cls(EPOCH + timedelta(microseconds=int(micros)), UUID(digits))
+
+
+BEGINNING = Place(EPOCH, UUID(int=0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,17 +82,6 @@ class Chapter:
     columns: Sequence[str | Column]
     rows: Sequence[Sequence[Value]]
     empty: str
-
-
-def age(since: datetime, now: datetime) -> str:
-    """How long ago, in the two largest units that say something."""
-    seconds = max(0, int((now - since).total_seconds()))
-    minutes, hours, days = seconds // 60, seconds // 3600, seconds // 86_400
-    if days:
-        return f"{days} d {hours % 24} h"
-    if hours:
-        return f"{hours} h {minutes % 60} min"
-    return f"{minutes} min" if minutes else f"{seconds} s"
 
 
 def list_rows(found: Sequence[Watched], now: datetime) -> list[list[Value]]:

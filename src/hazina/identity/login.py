@@ -148,6 +148,24 @@ class Login:
         proven = _Proven(_Proof(known, None), who)
         return await self._open(proven, self._sessions.open_page, origin, device, now)
 
+    async def confirm(self, username: str, password: str, origin: Actor, now: datetime) -> None:
+        """This will prove once more who is at a session that is open already: by the password
+        and, where a factor is on, ``origin.otp``. Raises: as ``for_tokens``."""
+        proven = await self._prove(username, password, origin, now)
+        known = proven.proof.known
+        await self._require_code(known, origin, now)
+        actor = acting(self._realm.kind, known.account_id, origin)
+
+        async def spend(tx: Tx) -> None:
+            await self._factors.require(tx, known.account_id, origin.otp, actor, now)
+            await self._lockouts.succeeded(tx, proven.who)
+
+        try:
+            await self._db.run(spend)
+        except SecondFactorWrong:
+            await self._db.run(lambda tx: self._refused(tx, known, proven.who, origin, now))
+            raise
+
     async def _prove(self, username: str, password: str, origin: Actor, now: datetime) -> "_Proven":
         name = await self._admit(username, origin)
         who = self._lockouts.who(self._realm.name, name, origin.ip)

@@ -7,6 +7,7 @@ included: callers tell cases apart by ``code``, not by two statuses for one idea
 409 like CONFLICT: the request is well-formed and may succeed once the state of things is another.
 """
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from hazina.kernel.errors import Kind, Refusal
@@ -37,3 +38,13 @@ def envelope(refusal: Refusal, *, now: datetime, request_id: str) -> dict[str, o
     error["timestamp"] = at.replace("+00:00", "Z")
     error["request_id"] = request_id
     return {"error": error}
+
+
+def refusal_in(status: int, body: Mapping[str, object]) -> Refusal:
+    """This will read back the refusal that an idempotent act has stored as its answer."""
+    error = body["error"]
+    assert isinstance(error, Mapping)
+    found = Refusal(error["message"], action=error.get("action"), details=error["details"])
+    found.code = error["code"]  # type: ignore[misc] # one class stands for every stored refusal
+    found.kind = next(kind for kind, its in STATUS.items() if its == status)  # type: ignore[misc]
+    return found

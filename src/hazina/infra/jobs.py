@@ -10,17 +10,29 @@ import asyncio
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Protocol
 from uuid import UUID
 
 import asyncpg
 import structlog
 
-from hazina.infra.db import Database, Tx
+from hazina.infra.db import Database, Row, Tx
 from hazina.infra.observability import JOBS
-from hazina.infra.queue import CHANNEL, CLAIM_DUE, ENQUEUE, ENQUEUE_ONCE, Claim, Queue
+from hazina.infra.queue import (
+    CHANNEL,
+    CLAIM_DUE,
+    ENQUEUE,
+    ENQUEUE_ONCE,
+    LIST_HELD,
+    LOCK_HELD,
+    Claim,
+    Queue,
+)
 from hazina.kernel.clock import Clock
+from hazina.kernel.errors import Invalid, NotFound
 from hazina.kernel.ids import new_id
+from hazina.kernel.page import Page
 
 log = structlog.stdlib.get_logger()
 
@@ -29,6 +41,13 @@ Sweep = Callable[[], Awaitable[None]]
 NAME = re.compile(r"[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*")
 MAX_PAUSE_S = 300
 RUNAWAY = 10_000
+CURSOR = re.compile(r"[0-9]{1,18}", re.ASCII)
+
+
+class Reader(Protocol):
+    """A transaction or the pool."""
+
+    async def fetch(self, sql: str, *args: object) -> list[Row]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +57,17 @@ class JobKind:
     name: str
     handler: Handler
     timeout_s: int
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class HeldJob:
+    """A job whose every attempt failed, since ``since``; it waits for a person."""
+
+    key: int
+    name: str
+    subject: UUID
+    since: datetime
     attempts: int
 
 
@@ -105,6 +135,34 @@ class Jobs:
             await tx.execute(ENQUEUE, name, subject.bytes, delay_s, headers)
         if not delay_s:
             tx.after_commit(self._waker.wake)
+
+    async def list_held(
+        self, reader: Reader, *, limit: int, cursor: str | None = None
+    ) -> Page[HeldJob]:
+        """Jobs that wait for a person, the oldest first. Raises: Invalid for a strange cursor."""
+        if cursor is not None and not CURSOR.fullmatch(cursor):
+            raise Invalid.field("cursor", "That cursor is not one of ours: start anew.")
+        rows = await reader.fetch(LIST_HELD, limit + 1, int(cursor or 0))
+        found = [
+            HeldJob(
+                row["id"], row["entrypoint"], UUID(bytes=row["payload"]), row["updated"],
+                row["attempts"],
+            )
+            for row in rows
+        ]  # fmt: skip
+        return Page.of(found, limit, lambda one: str(one.key))
+
+    async def try_again(self, tx: Tx, key: int) -> tuple[str, UUID]:
+        """This will queue a held job anew; it leaves the held ones when it went well.
+
+        Raises: NotFound when it is not held any more, or nobody here does such jobs.
+        """
+        row = await tx.fetchrow(LOCK_HELD, key)
+        if row is None or row["entrypoint"] not in self.kinds:
+            raise NotFound
+        name, subject = str(row["entrypoint"]), UUID(bytes=row["payload"])
+        await self.enqueue(tx, name, subject, once=True)
+        return name, subject
 
     async def attempt(self, kind: JobKind, subject: UUID) -> Exception | None:
         """This will run a job once and say what went wrong, if anything did."""

@@ -54,6 +54,14 @@ FORGET_HELD = """
 DELETE FROM pgqueuer.pgqueuer held USING unnest($1::text[], $2::bytea[]) AS job(name, subject)
 WHERE held.status = 'failed' AND held.entrypoint = job.name AND held.payload = job.subject
 """
+LIST_HELD = """
+SELECT id, entrypoint, payload, updated, attempts FROM pgqueuer.pgqueuer
+WHERE status = 'failed' AND id > $2 ORDER BY id LIMIT $1
+"""
+# Only what is still held: a job that has gone well meanwhile has left.
+LOCK_HELD = """
+SELECT entrypoint, payload FROM pgqueuer.pgqueuer WHERE id = $1 AND status = 'failed' FOR UPDATE
+"""
 PRUNE_LOG = """
 DELETE FROM pgqueuer.pgqueuer_log WHERE id IN (
   SELECT id FROM pgqueuer.pgqueuer_log WHERE created < now() - make_interval(days => $1)

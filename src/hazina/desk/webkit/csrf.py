@@ -10,6 +10,7 @@ token different in every compressed answer.
 
 import re
 import secrets
+from collections.abc import AsyncIterator
 from typing import Annotated
 
 from fastapi import Depends
@@ -59,13 +60,21 @@ def token_is_good(request: Request, token: object) -> bool:
     return signer_of(request).verify("csrf", _bound(request, nonce), signature)
 
 
-async def csrf_guard(request: Request) -> None:
-    """This will let a state-changing page request pass only with a good token.
+async def csrf_guard(request: Request) -> AsyncIterator[None]:
+    """This will let a state-changing page request pass only with a good token, and let go of the
+    files that a form brought when it was answered.
 
     Raises: FormForged.
     """
-    if request.method in _SAFE:
-        return
+    try:
+        if request.method not in _SAFE:
+            await _require_token(request)
+        yield
+    finally:
+        await request.close()
+
+
+async def _require_token(request: Request) -> None:
     # Browsers say where a request comes from; a page elsewhere needs no further look.
     if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
         raise FormForged

@@ -98,6 +98,17 @@ def iso(value: datetime) -> str:
     return require_aware(value).astimezone(UTC).isoformat(timespec="milliseconds")
 
 
+def age(since: datetime, now: datetime) -> str:
+    """How long ago, in the two largest units that say something."""
+    seconds = max(0, int((now - since).total_seconds()))
+    minutes, hours, days = seconds // 60, seconds // 3600, seconds // 86_400
+    if days:
+        return f"{days} d {hours % 24} h"
+    if hours:
+        return f"{hours} h {minutes % 60} min"
+    return f"{minutes} min" if minutes else f"{seconds} s"
+
+
 FILTERS = {
     "money": money,
     "grams": grams,

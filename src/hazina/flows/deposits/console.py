@@ -6,6 +6,7 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from hazina.desk.webkit.current import CurrentOperator
+from hazina.desk.webkit.filters import age
 from hazina.desk.webkit.templates import render
 from hazina.desk.webkit.view import Column, Line, Value
 from hazina.flows.deposits import oversight
@@ -16,7 +17,6 @@ from hazina.flows.watch import (
     EVENT_COLUMNS,
     LIST_COLUMNS,
     Chapter,
-    age,
     attempt_rows,
     event_rows,
     filters,

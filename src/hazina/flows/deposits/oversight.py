@@ -6,7 +6,7 @@ from uuid import UUID
 from hazina.flows.deposits.repository import Reader
 from hazina.flows.deposits.states import DepositState
 from hazina.flows.deposits.story import CHIPS
-from hazina.flows.watch import NEWEST, Watched, at
+from hazina.flows.watch import BEGINNING, NEWEST, Place, Watched, at
 from hazina.infra.db import Row, Tx
 from hazina.kernel.errors import NotFound
 from hazina.kernel.ids import parse_id, wire_id
@@ -22,7 +22,13 @@ SELECT * FROM deposits.deposit WHERE {where} AND id < $1 ORDER BY id DESC LIMIT 
 """
 QUESTIONS = """
 SELECT * FROM deposits.deposit
-WHERE state IN ('unknown', 'confirmed', 'suspended') ORDER BY state_since LIMIT $1
+WHERE state IN ('unknown', 'confirmed', 'suspended') AND (state_since, id) > ($2, $3)
+ORDER BY state_since, id LIMIT $1
+"""
+# Without M-Pesa's id there is nothing to ask about.
+DUE_NOW = """
+UPDATE deposits.deposit SET next_attempt_at = $2
+WHERE id = $1 AND state IN ('prompted', 'unknown') AND checkout_request_id IS NOT NULL
 """
 BY_ID = "SELECT * FROM deposits.deposit WHERE id = $1"
 RECEIPTS = """
@@ -40,9 +46,12 @@ async def list_all(
     return Page.of([watched(row) for row in rows], limit, lambda one: one.wire)
 
 
-async def list_questions(reader: Reader, *, limit: int) -> Sequence[Watched]:
+async def list_questions(
+    reader: Reader, *, limit: int, after: Place = BEGINNING
+) -> Sequence[Watched]:
     """Those whose ending nobody knows, or that a person must end; the oldest first."""
-    return [watched(row) for row in await reader.fetch(QUESTIONS, limit)]
+    rows = await reader.fetch(QUESTIONS, limit, after.since, after.id)
+    return [watched(row) for row in rows]
 
 
 async def find_row(tx: Tx, deposit_id: UUID) -> Row:

@@ -28,13 +28,13 @@ from hazina.flows.money_form import (
     act_key,
     handset_url,
     money_form,
-    refusal_in,
     refuse,
     said,
     spelled,
 )
 from hazina.identity.people import Customer
 from hazina.infra.db import Tx
+from hazina.infra.envelope import refusal_in
 from hazina.infra.house import House
 from hazina.infra.idempotency import once
 from hazina.infra.ratelimit import RateLimiter

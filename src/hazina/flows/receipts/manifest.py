@@ -6,6 +6,8 @@ from hazina.desk.approvals import Approvals
 from hazina.desk.switches import Switches
 from hazina.flows.deposits.accounts import AccountNumbers
 from hazina.flows.deposits.arrivals import Arrivals
+from hazina.flows.receipts import console, statements_console
+from hazina.flows.receipts.again import AskAgain
 from hazina.flows.receipts.hear import Listener
 from hazina.flows.receipts.pull import Puller
 from hazina.flows.receipts.returns import Returner
@@ -17,7 +19,7 @@ from hazina.flows.receipts.waiting import Alarms
 from hazina.flows.withdrawals.absence import Absence
 from hazina.identity.customers import Customers
 from hazina.infra.audit import Audit
-from hazina.infra.house import House, Manifest
+from hazina.infra.house import House, Manifest, NavItem
 from hazina.infra.jobs import Jobs
 from hazina.infra.outbox import Outbox
 from hazina.infra.vault import CustomerVault
@@ -65,6 +67,7 @@ def build(house: House) -> None:
         house.get(Approvals),
         house.get(Audit),
     )
+    again = AskAgain(house.db, house.get(Jobs), house.get(Audit), puller)
     Alarms(house.db, house.clock, house.get(Jobs))
     callbacks = house.get(Callbacks)
     callbacks.subscribe(CallbackKind.VALIDATION, listener.on_validation)
@@ -74,9 +77,20 @@ def build(house: House) -> None:
     callbacks.subscribe(CallbackKind.RETURN, returner.on_result)
     callbacks.subscribe(CallbackKind.RETURN_TIMEOUT, returner.on_result)
     callbacks.validate_with(listener.may_pay)
-    for part in (settlement, listener, puller, suspense, statements):
+    for part in (settlement, listener, puller, suspense, statements, again):
         house.put(part)
 
 
 FOLDER = Path(__file__).parent
-MANIFEST = Manifest("receipts", build, migrations=FOLDER / "migrations")
+MANIFEST = Manifest(
+    "receipts",
+    build,
+    migrations=FOLDER / "migrations",
+    templates=FOLDER / "templates",
+    console=(console.router, statements_console.router),
+    console_nav=(
+        NavItem("Questions", "/open-questions", "alert", order=12),
+        NavItem("Suspense", "/suspense", "tag", order=13),
+        NavItem("Statements", "/statements", "file", order=15),
+    ),
+)

@@ -45,8 +45,31 @@ ON CONFLICT (shortcode) DO UPDATE
     SET read_to = greatest(pulled.read_to, excluded.read_to), read_at = excluded.read_at
 """
 OPEN = """
-SELECT * FROM receipts.payment WHERE state IN ('incoming', 'suspended', 'returning')
+SELECT * FROM receipts.payment
+WHERE state IN ('incoming', 'suspended', 'returning') AND (state_since, id) > ($2, $3)
 ORDER BY state_since, id LIMIT $1
+"""
+# What is nobody's; the rows of the same partial index that hold money.
+NOBODYS = """
+SELECT * FROM receipts.payment
+WHERE state IN ('incoming', 'suspended', 'returning') AND state <> 'incoming'
+    AND (state_since, id) > ($2, $3)
+ORDER BY state_since, id LIMIT $1
+"""
+NEWEST_FIRST = """
+SELECT * FROM receipts.payment WHERE id < $2 ORDER BY id DESC LIMIT $1
+"""
+OF_DEPOSIT = """
+SELECT id FROM receipts.payment WHERE deposit_id = $1 AND state IN ('suspended', 'returning')
+"""
+DUE_NOW = """
+UPDATE receipts.payment SET next_attempt_at = $2 WHERE id = $1 AND state = 'incoming'
+"""
+ORDERS_OF = "SELECT id FROM receipts.return_order WHERE payment_id = $1 ORDER BY id"
+READ = "SELECT read_to, read_at FROM receipts.pulled WHERE shortcode = $1"
+STATEMENTS = """
+SELECT id, covers_from, covers_to, complete, lines, imported_by, imported_at
+FROM receipts.statement WHERE id < $2 ORDER BY id DESC LIMIT $1
 """
 GET = "SELECT * FROM receipts.payment WHERE id = $1"
 

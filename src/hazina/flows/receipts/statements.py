@@ -85,7 +85,7 @@ class Statements:
         self._db, self._clock, self._rail, self._listener = db, clock, rail, listener
         self._arrivals, self._absence = arrivals, absence
         self._approvals, self._audit = approvals, audit
-        approvals.register(ABSENT, self._mark_absent)
+        approvals.register(ABSENT, self._mark_absent, subject="wdr")
 
     async def take(
         self, body: bytes, covers_from: datetime, covers_to: datetime, *, by: str, actor: Actor

@@ -62,10 +62,10 @@ class Suspense:
     ) -> None:
         self._approvals, self._customers, self._ledger = approvals, customers, ledger
         self._jobs, self._outbox, self._arrivals = jobs, outbox, arrivals
-        approvals.register(ALLOCATE, self._allocate)
-        approvals.register(RETURN, self._order_return)
-        approvals.register(RETURN_DONE, self._found)
-        approvals.register(RETURN_ABSENT, self._absent)
+        approvals.register(ALLOCATE, self._allocate, subject="pay")
+        approvals.register(RETURN, self._order_return, subject="pay")
+        approvals.register(RETURN_DONE, self._found, subject="pay")
+        approvals.register(RETURN_ABSENT, self._absent, subject="pay")
 
     async def ask_allocate(
         self,

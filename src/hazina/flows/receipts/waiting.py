@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from uuid import UUID
 
 import structlog
 from prometheus_client import Gauge
@@ -11,21 +12,28 @@ from hazina.flows.deposits import oversight as deposits
 from hazina.flows.receipts import repository as sql
 from hazina.flows.receipts.repository import PaymentView
 from hazina.flows.receipts.states import PaymentState
-from hazina.flows.watch import LATE, LATER, LATEST, Watched
+from hazina.flows.watch import BEGINNING, LATE, LATER, LATEST, Place, Watched
 from hazina.flows.withdrawals import oversight as withdrawals
 from hazina.infra.db import Database
 from hazina.infra.jobs import Jobs
+from hazina.infra.observability import REGISTRY
 from hazina.kernel.clock import Clock
-from hazina.kernel.ids import wire_id
+from hazina.kernel.ids import parse_id, wire_id
 from hazina.kernel.money import Money
+from hazina.kernel.page import Page
 
 log = structlog.stdlib.get_logger()
 
 ALARM, ALARM_EVERY_S = "mpesa.alarm", 60
 MOST = 500
+PREFIX = {"deposit": "dep", "withdrawal": "wdr", "payment": "pay"}
 AGES = (("15m", LATE), ("2h", LATER), ("24h", LATEST))
 OPEN = Gauge(
-    "hazina_mpesa_open", "Questions about M-Pesa that are open for at least this long.", ["age"]
+    "hazina_mpesa_open",
+    "Questions about M-Pesa that are open for at least this long.",
+    ["age"],
+    registry=REGISTRY,
+    multiprocess_mode="mostrecent",
 )
 
 
@@ -34,6 +42,7 @@ class Waiting:
     """One open thing as operators list it."""
 
     kind: str
+    id: UUID
     wire: str
     amount: Money
     who: str
@@ -43,13 +52,34 @@ class Waiting:
     next_step: str
 
 
-async def list_waiting(db: Database, *, limit: int = MOST) -> list[Waiting]:
+async def list_waiting(
+    db: Database, *, limit: int = MOST, after: Place = BEGINNING
+) -> list[Waiting]:
     """All that is unknown, unproven, in suspense or on its way back; the oldest first."""
-    found = [_of("deposit", one) for one in await deposits.list_questions(db, limit=limit)]
-    found += [_of("withdrawal", one) for one in await withdrawals.list_questions(db, limit=limit)]
-    rows = await db.fetch(sql.OPEN, limit)
-    found += [_payment(PaymentView.of(row)) for row in rows]
-    return sorted(found, key=lambda one: one.since)[:limit]
+    money_in = await deposits.list_questions(db, limit=limit, after=after)
+    money_out = await withdrawals.list_questions(db, limit=limit, after=after)
+    rows = await db.fetch(sql.OPEN, limit, after.since, after.id)
+    found = [_of("deposit", one) for one in money_in]
+    found += [_of("withdrawal", one) for one in money_out]
+    found += [waiting_payment(PaymentView.of(row)) for row in rows]
+    return sorted(found, key=lambda one: (one.since, one.id))[:limit]
+
+
+async def page_waiting(db: Database, *, limit: int, cursor: str | None) -> Page[Waiting]:
+    """The same, page by page. Raises: Invalid for a cursor that is none of ours."""
+    after = Place.of(cursor) if cursor else BEGINNING
+    found = await list_waiting(db, limit=limit + 1, after=after)
+    return Page.of(found, limit, lambda one: str(Place(one.since, one.id)))
+
+
+def waiting_deposit(one: Watched) -> Waiting:
+    """A deposit as one of the things that wait."""
+    return _of("deposit", one)
+
+
+def waiting_withdrawal(one: Watched) -> Waiting:
+    """A withdrawal as one of the things that wait."""
+    return _of("withdrawal", one)
 
 
 class Alarms:
@@ -85,6 +115,7 @@ def _say(reached: Sequence[Waiting], label: str) -> None:
 def _of(kind: str, one: Watched) -> Waiting:
     return Waiting(
         kind,
+        parse_id(PREFIX[kind], one.wire),
         one.wire,
         one.amount,
         one.phone,
@@ -95,10 +126,12 @@ def _of(kind: str, one: Watched) -> Waiting:
     )
 
 
-def _payment(one: PaymentView) -> Waiting:
+def waiting_payment(one: PaymentView) -> Waiting:
+    """A payment that came unasked as one of the things that wait."""
     why, next_step = _words(one)
     return Waiting(
         "payment",
+        one.id,
         wire_id("pay", one.id),
         one.amount,
         one.payer,

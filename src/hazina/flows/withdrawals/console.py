@@ -1,26 +1,20 @@
-"""Withdrawals in the console: a list by state, one with all that is known, and the questions that
-are open in both directions. Read only."""
+"""Withdrawals in the console: a list by state, and one with all that is known. Read only; what may
+be done about one that is open stands among the open questions."""
 
-from collections.abc import Sequence
-from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from hazina.desk.webkit.current import CurrentOperator
-from hazina.desk.webkit.flash import Tone
+from hazina.desk.webkit.filters import age
 from hazina.desk.webkit.templates import render
-from hazina.desk.webkit.view import Figure, Line
-from hazina.flows.deposits import oversight as deposits
+from hazina.desk.webkit.view import Line
 from hazina.flows.watch import (
     ATTEMPT_COLUMNS,
     EVENT_COLUMNS,
-    LATE,
     LIST_COLUMNS,
     Chapter,
-    Watched,
-    age,
     attempt_rows,
     event_rows,
     filters,
@@ -39,7 +33,6 @@ from hazina.kernel.money import KES
 router = APIRouter()
 
 PAGE = 50
-QUESTIONS = 200
 STATES = [(state.value, state.value.capitalize()) for state in WithdrawalState]
 State = Annotated[WithdrawalState | None, Query(description="One state; empty: all open.")]
 Cursor = Annotated[str | None, Query(max_length=60)]
@@ -100,35 +93,6 @@ async def show(request: Request, withdrawal_id: str, _operator: CurrentOperator)
         lines=_lines(row, owner.username),
         chapters=chapters,
     )
-
-
-@router.get("/open-questions")
-async def show_questions(request: Request, _operator: CurrentOperator) -> Response:
-    """Everything whose ending nobody knows, or that only a person can end; the oldest first."""
-    house: House = request.app.state.house
-    now = house.clock.now()
-    money_in = await deposits.list_questions(house.db, limit=QUESTIONS)
-    money_out = await oversight.list_questions(house.db, limit=QUESTIONS)
-    return render(
-        request,
-        "withdrawals/questions.html",
-        figures=[
-            _figure("Deposits", money_in, now),
-            _figure("Withdrawals", money_out, now),
-        ],
-        columns=LIST_COLUMNS,
-        money_in=list_rows(money_in, now),
-        money_out=list_rows(money_out, now),
-    )
-
-
-def _figure(label: str, found: Sequence[Watched], now: datetime) -> Figure:
-    if not found:
-        return Figure(label, 0, "Nothing is open", Tone.GOOD)
-    count = f"{len(found)} or more" if len(found) == QUESTIONS else len(found)
-    oldest = found[0].since
-    tone = Tone.WARN if now - oldest > LATE else Tone.NEUTRAL
-    return Figure(label, count, f"The oldest for {age(oldest, now)}", tone)
 
 
 def _lines(row: Row, username: str) -> list[Line]:

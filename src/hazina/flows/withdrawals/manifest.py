@@ -73,8 +73,5 @@ MANIFEST = Manifest(
     pages=(pages.router,),
     console=(console.router,),
     wallet_nav=(NavItem("Withdraw", "/withdrawals/new", "out", order=20),),
-    console_nav=(
-        NavItem("Withdrawals", "/withdrawals", "out", order=11),
-        NavItem("Questions", "/open-questions", "alert", order=12),
-    ),
+    console_nav=(NavItem("Withdrawals", "/withdrawals", "out", order=11),),
 )

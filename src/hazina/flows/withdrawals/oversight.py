@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from hazina.flows.deposits.repository import Reader
-from hazina.flows.watch import NEWEST, Watched, at
+from hazina.flows.watch import BEGINNING, NEWEST, Place, Watched, at
 from hazina.flows.withdrawals.states import WithdrawalState
 from hazina.flows.withdrawals.story import CHIPS
 from hazina.infra.db import Row, Tx
@@ -21,7 +21,12 @@ LIST = """
 SELECT * FROM withdrawals.withdrawal WHERE {where} AND id < $1 ORDER BY id DESC LIMIT $2
 """
 QUESTIONS = """
-SELECT * FROM withdrawals.withdrawal WHERE state = 'unknown' ORDER BY state_since LIMIT $1
+SELECT * FROM withdrawals.withdrawal WHERE state = 'unknown' AND (state_since, id) > ($2, $3)
+ORDER BY state_since, id LIMIT $1
+"""
+DUE_NOW = """
+UPDATE withdrawals.withdrawal SET next_attempt_at = $2
+WHERE id = $1 AND state IN ('sent', 'unknown')
 """
 BY_ID = "SELECT * FROM withdrawals.withdrawal WHERE id = $1"
 ASKED = "SELECT asked_at FROM withdrawals.question WHERE withdrawal_id = $1 ORDER BY asked_at"
@@ -36,9 +41,12 @@ async def list_all(
     return Page.of([watched(row) for row in rows], limit, lambda one: one.wire)
 
 
-async def list_questions(reader: Reader, *, limit: int) -> Sequence[Watched]:
+async def list_questions(
+    reader: Reader, *, limit: int, after: Place = BEGINNING
+) -> Sequence[Watched]:
     """Those of which nobody knows whether they were paid; the oldest first."""
-    return [watched(row) for row in await reader.fetch(QUESTIONS, limit)]
+    rows = await reader.fetch(QUESTIONS, limit, after.since, after.id)
+    return [watched(row) for row in rows]
 
 
 async def find_row(tx: Tx, withdrawal_id: UUID) -> Row:

@@ -23,7 +23,6 @@ from hazina.flows.money_form import (
     act_key,
     handset_url,
     money_form,
-    refusal_in,
     refuse,
     said,
     spelled,
@@ -37,6 +36,7 @@ from hazina.flows.withdrawals.story import CHIPS, story
 from hazina.identity.outward import OutwardGuard
 from hazina.identity.people import Customer
 from hazina.infra.db import Tx
+from hazina.infra.envelope import refusal_in
 from hazina.infra.house import House
 from hazina.infra.idempotency import once
 from hazina.infra.settings import Settings

@@ -16,7 +16,7 @@ from hazina.flows.withdrawals.states import WithdrawalEvent, WithdrawalState
 from hazina.identity.people import Operator, Role
 from hazina.infra.attempts import LEASE_MARGIN, Attempts
 from hazina.infra.audit import Audit
-from hazina.infra.db import Database, Tx
+from hazina.infra.db import Database, Row, Tx
 from hazina.infra.settings import Settings
 from hazina.infra.vault import CustomerVault
 from hazina.kernel.actor import Actor
@@ -105,12 +105,16 @@ class Resend:
         )
         return outcome
 
-    async def _claim(
-        self, tx: Tx, withdrawal_id: UUID, actor: Actor, now: datetime
-    ) -> tuple[int, PreparedCall]:
-        row = await TABLE.lock(tx, withdrawal_id)
-        if row["state"] != WithdrawalState.UNKNOWN.value:
-            raise StateMoved(details={"state": row["state"]})
+    async def refusal(self, tx: Tx, withdrawal_id: UUID, now: datetime) -> Refusal | None:
+        """Why an unknown payout could not be sent again now; None: it could."""
+        try:
+            await self._may(tx, withdrawal_id, now)
+        except Refusal as refused:
+            return refused
+        return None
+
+    async def _may(self, tx: Tx, withdrawal_id: UUID, now: datetime) -> Row:
+        """The attempt whose bytes would go. Raises: RailStopped, NothingToResend, ResendTooLate."""
         await self._switches.require(tx, Switch.MPESA_OUT)
         last = await tx.fetchrow(LAST, withdrawal_id)
         if last is None or (last["ended_at"] is None and last["lease_until"] > now):
@@ -118,6 +122,15 @@ class Resend:
         first: datetime = await tx.fetchval(FIRST_SENT, withdrawal_id)
         if now - first > WITHIN:
             raise ResendTooLate(details={"first_sent": first.isoformat()})
+        return last
+
+    async def _claim(
+        self, tx: Tx, withdrawal_id: UUID, actor: Actor, now: datetime
+    ) -> tuple[int, PreparedCall]:
+        row = await TABLE.lock(tx, withdrawal_id)
+        if row["state"] != WithdrawalState.UNKNOWN.value:
+            raise StateMoved(details={"state": row["state"]})
+        last = await self._may(tx, withdrawal_id, now)
         owner, number = row["customer_id"], int(last["number"]) + 1
         context = f"{self._attempts.table}:{withdrawal_id}"
         body = await self._sealed.open(tx, owner, last["sealed"], f"{context}:{last['number']}")

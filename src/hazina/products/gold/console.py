@@ -4,7 +4,7 @@ Every operator may look; managers and administrators act. The form's key makes a
 act.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -13,6 +13,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import HTMLResponse, Response
 
+from hazina.desk.webkit.acts import did
 from hazina.desk.webkit.charts import Chart, Series, line_chart
 from hazina.desk.webkit.current import CurrentOperator, OperatorActor, require_role
 from hazina.desk.webkit.filters import plain
@@ -22,14 +23,11 @@ from hazina.desk.webkit.templates import render
 from hazina.identity.bearer import house_of
 from hazina.identity.people import Operator, Role
 from hazina.infra.db import Tx
-from hazina.infra.idempotency import once
-from hazina.kernel.actor import Actor
 from hazina.kernel.clock import EAT
-from hazina.kernel.errors import Invalid, Refusal
+from hazina.kernel.errors import Invalid
 from hazina.kernel.ids import parse_id, wire_id
 from hazina.kernel.money import XAU
 from hazina.products.gold.lots import Lots, LotStock, NewLot
-from hazina.products.gold.orders import OrderRefused
 from hazina.products.gold.prices import GoldPrices, NewPrice
 from hazina.products.gold.repository import PriceRow
 
@@ -102,7 +100,7 @@ async def set_price(request: Request, _operator: Keeper, actor: OperatorActor) -
     async def act(tx: Tx) -> None:
         await house.get(GoldPrices).set(tx, wanted, actor, house.clock.now())
 
-    if not await _did(request, actor, form, act):
+    if not await did(request, actor, form, act):
         return await _prices(request, form)
     when = "scheduled" if wanted.effective_from else "in force"
     return redirect(request, "/gold/prices", f"The new price is {when}.")
@@ -126,7 +124,7 @@ async def create_lot(request: Request, _operator: Keeper, actor: OperatorActor) 
     async def act(tx: Tx) -> None:
         await house.get(Lots).create(tx, wanted, actor, house.clock.now())
 
-    if not await _did(request, actor, form, act):
+    if not await did(request, actor, form, act):
         return await _lots(request, form)
     return redirect(request, "/gold/lots", f"{plain(wanted.grams)} are for sale as {wanted.name}.")
 
@@ -148,29 +146,9 @@ async def top_up(
     async def act(tx: Tx) -> None:
         await house.get(Lots).top_up(tx, which, gold, why, actor, house.clock.now())
 
-    if not await _did(request, actor, form, act):
+    if not await did(request, actor, form, act):
         return await _top_up(request, lot_id, form)
     return redirect(request, "/gold/lots", f"{plain(gold)} were added.")
-
-
-async def _did(
-    request: Request, actor: Actor, form: Form, act: Callable[[Tx], Awaitable[None]]
-) -> bool:
-    """This will do a form's act once per key; False leaves the refusal in the form."""
-
-    async def use_case(tx: Tx) -> tuple[int, dict[str, object]]:
-        await act(tx)
-        return 200, {}
-
-    body, route = repr(form.carried()).encode(), f"POST console {request.url.path}"
-    try:
-        status, answer = await once(house_of(request), actor, route, form.key, body, use_case)
-        if status >= 400:
-            raise OrderRefused.of(answer)
-    except Refusal as refusal:
-        form.refuse_with(refusal)
-        return False
-    return True
 
 
 async def _prices(request: Request, form: Form) -> HTMLResponse:

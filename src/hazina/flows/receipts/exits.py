@@ -1,0 +1,173 @@
+"""The permitted ways out of an open question, each with what it still needs; no other exists.
+
+What is unknown ends by M-Pesa's word, by sending the stored identical bytes again, or as absent on
+proof and by two persons. What is nobody's ends by two persons. Nothing here sets a state.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from hazina.desk.webkit.forms import Choice, Field, Form, FormSpec, choice_field
+from hazina.flows.deposits.states import DepositState
+from hazina.flows.receipts import repository as sql
+from hazina.flows.receipts.repository import PaymentView
+from hazina.flows.receipts.statements import Statements
+from hazina.flows.receipts.states import PaymentState
+from hazina.flows.withdrawals.resend import Resend
+from hazina.flows.withdrawals.states import WithdrawalState
+from hazina.identity.customers import Customers
+from hazina.infra.db import Row, Tx
+from hazina.infra.house import House
+from hazina.kernel.errors import NotFound
+from hazina.kernel.ids import wire_id
+
+
+def _why(name: str) -> Field[str]:
+    return Field(name, "Why", str, kind="area", max_length=500,
+                 help="The second person has only your word.")  # fmt: skip
+
+
+ASK = FormSpec()
+RESEND = FormSpec()
+ABSENT_WHY = _why("absent_reason")
+ABSENT = FormSpec(ABSENT_WHY)
+USERNAME = Field("username", "Customer", str, max_length=64, help="The username.")
+GIVE_WHY = _why("give_reason")
+GIVE = FormSpec(USERNAME, GIVE_WHY)
+BACK_WHY = _why("back_reason")
+BACK = FormSpec(BACK_WHY)
+WENT = choice_field(
+    "went",
+    "What does M-Pesa's portal show?",
+    [Choice("back", "It went back"), Choice("stayed", "It did not go back")],
+)
+ENDED_WHY = _why("ended_reason")
+ENDED = FormSpec(WENT, ENDED_WHY)
+TWO = "A second person has to agree before anything is done."
+NOTHING = "Whatever it answers, the money stays held until it is known."
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """One way out. ``missing`` says why it is not open yet; ``href`` leads to a second look.
+    ``manager``: only managers and administrators may take it."""
+
+    name: str
+    title: str
+    text: str
+    label: str
+    form: Form | None = None
+    href: str = ""
+    missing: Sequence[str] = field(default=())
+    manager: bool = True
+
+
+def _ask(forms: Mapping[str, Form], text: str) -> Exit:
+    form = forms.get("ask") or ASK.blank()
+    return Exit("ask", "Ask M-Pesa now", text, "Ask now", form, manager=False)
+
+
+def of_deposit(row: Row, payment: Row | None, forms: Mapping[str, Form]) -> list[Exit]:
+    """What may be done about a deposit; ``payment`` holds its shillings where they are nobody's."""
+    state = DepositState(row["state"])
+    found = []
+    if state in (DepositState.PROMPTED, DepositState.UNKNOWN) and row["checkout_request_id"]:
+        found.append(_ask(forms, "A question moves no money. The answer is acted on as always."))
+    if state in (DepositState.UNKNOWN, DepositState.CONFIRMED):
+        words = "It brings the receipt of what was paid, at the latest in 48 hours."
+        found.append(_read_list(words))
+    if payment is not None:
+        href = f"/open-questions/{wire_id('pay', payment['id'])}"
+        words = "M-Pesa told another amount than was asked; the shillings wait as a payment."
+        found.append(Exit("payment", "Decide whose it is", words, "See the payment", href=href,
+                          manager=False))  # fmt: skip
+    return found
+
+
+async def of_withdrawal(tx: Tx, house: House, row: Row, forms: Mapping[str, Form]) -> list[Exit]:
+    """What may be done about a payout of which nobody knows the ending."""
+    state, found = WithdrawalState(row["state"]), []
+    if state in (WithdrawalState.SENT, WithdrawalState.UNKNOWN):
+        found.append(_ask(forms, f"A question moves no money. {NOTHING}"))
+    if state is not WithdrawalState.UNKNOWN:
+        return found
+    refused = await house.get(Resend).refusal(tx, row["id"], house.clock.now())
+    found.append(
+        Exit(
+            "resend",
+            "Send it again",
+            "The stored identical bytes under the same id. M-Pesa takes an id once, so it can"
+            f" pay at most once. {NOTHING}",
+            "Look again, then send",
+            href=f"/open-questions/{wire_id('wdr', row['id'])}/resend",
+            missing=[f"{refused.message} {refused.action or ''}"] if refused else [],
+        )
+    )
+    found.append(
+        Exit(
+            "absent",
+            "Say that it was never made",
+            f"The money becomes free again. {TWO}",
+            "Ask a second person",
+            forms.get("absent") or ABSENT.blank(),
+            missing=await house.get(Statements).missing(tx, row["id"]),
+        )
+    )
+    return found
+
+
+async def of_payment(
+    tx: Tx, house: House, one: PaymentView, forms: Mapping[str, Form]
+) -> list[Exit]:
+    """What may be done about a payment that came unasked."""
+    match one.state:
+        case PaymentState.INCOMING:
+            words = "Nothing is booked before M-Pesa itself says that it was paid."
+            return [_ask(forms, words), _read_list("Its list proves a payment by itself.")]
+        case PaymentState.SUSPENDED:
+            return [await _give(tx, house, one, forms), _send_back(forms)]
+        case PaymentState.RETURNING:
+            return [
+                Exit(
+                    "returned",
+                    "Say how sending it back ended",
+                    "M-Pesa's own result ends it by itself. Without one: look into the portal."
+                    f" {TWO}",
+                    "Ask a second person",
+                    forms.get("returned") or ENDED.blank(),
+                )
+            ]
+        case _:
+            return []
+
+
+async def payment_of_deposit(tx: Tx, row: Row) -> Row | None:
+    return await tx.fetchrow(sql.OF_DEPOSIT, row["id"])
+
+
+def _read_list(words: str) -> Exit:
+    return Exit("list", "Read M-Pesa's list", words, "Go to statements and lists",
+                href="/statements", manager=False)  # fmt: skip
+
+
+async def _give(tx: Tx, house: House, one: PaymentView, forms: Mapping[str, Form]) -> Exit:
+    suggested = ""
+    if one.suggested_id is not None:
+        try:
+            suggested = (await house.get(Customers).get(tx, one.suggested_id)).username
+        except NotFound:
+            suggested = ""
+    hint = f" Its sender looks like {suggested}: that is a hint, no proof." if suggested else ""
+    return Exit(
+        "give",
+        "Give it to a customer",
+        f"{TWO}{hint}",
+        "Ask a second person",
+        forms.get("give") or GIVE.blank(username=suggested),
+    )
+
+
+def _send_back(forms: Mapping[str, Form]) -> Exit:
+    words = f"M-Pesa sends the whole payment back to who paid it. {TWO}"
+    return Exit("return", "Send it back", words, "Ask a second person",
+                forms.get("return") or BACK.blank())  # fmt: skip
