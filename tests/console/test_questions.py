@@ -236,33 +236,3 @@ class TestAHeldJob:
         assert queued == 1
         assert await desk.trail() == ["job.tried_again"]
         await world.house.db.run(lambda tx: tx.execute("DELETE FROM pgqueuer.pgqueuer"))
-
-
-LEAST = {
-    "/open-questions/wdr_{id}/ask": "clerk",
-    "/open-questions/wdr_{id}/resend": "first",
-    "/open-questions/wdr_{id}/absent": "first",
-    "/open-questions/pay_{id}/give": "first",
-    "/open-questions/pay_{id}/return": "first",
-    "/open-questions/pay_{id}/returned": "first",
-    "/approvals/apr_{id}/approve": "first",
-    "/approvals/apr_{id}/reject": "first",
-    "/statements": "clerk",
-    "/statements/list": "clerk",
-    "/held-jobs/7/retry": "clerk",
-}
-
-
-class TestWhoMay:
-    async def test_act_and_who_only_reads(self, desk: Desk) -> None:
-        """Every act, by each role that must not do it."""
-        wrong = []
-        for path, least in LEAST.items():
-            to = path.format(id=new_id().hex)
-            for name in ("auditor", "clerk", "first"):
-                browser: Browser = getattr(desk, name)
-                answer = await browser.send(to, {}, page="/open-questions")
-                refused = "role_missing" in answer.text
-                if refused is not (name == "auditor" or (name == "clerk" and least == "first")):
-                    wrong.append((path, name, answer.status_code))
-        assert not wrong

@@ -19,6 +19,7 @@ class For(StrEnum):
     ANYBODY = "anybody"
     CUSTOMER = "a customer, about what is theirs"
     OPERATOR = "every operator"
+    CLERK = "operators who do something: not auditors"
     KEEPER = "managers and administrators"
     POSTER = "a service that may post"
     READER = "a service that may read"
@@ -27,6 +28,7 @@ class For(StrEnum):
 
 ROLES = {
     For.OPERATOR: frozenset(Role),
+    For.CLERK: frozenset(Role) - {Role.AUDITOR},
     For.KEEPER: frozenset({Role.MANAGER, Role.ADMINISTRATOR}),
 }
 SERVICE = {For.POSTER: Scope.POST, For.READER: Scope.READ, For.OPENER: Scope.ACCOUNTS}
@@ -180,11 +182,30 @@ TABLE = {
         console GET /withdrawals
         console GET /withdrawals/{withdrawal_id}
         console GET /open-questions
+        console GET /open-questions/{wire}
+        console GET /suspense
+        console GET /statements
+        console GET /approvals
+        console GET /approvals/{approval_id}
         console GET /gold/prices
         console GET /gold/lots
         console POST /logout
     """,
+    For.CLERK: """
+        console POST /open-questions/{wire}/ask
+        console POST /held-jobs/{key}/retry
+        console POST /statements
+        console POST /statements/list
+    """,
     For.KEEPER: """
+        console GET /open-questions/{wire}/resend
+        console POST /open-questions/{wire}/resend
+        console POST /open-questions/{wire}/absent
+        console POST /open-questions/{wire}/give
+        console POST /open-questions/{wire}/return
+        console POST /open-questions/{wire}/returned
+        console POST /approvals/{approval_id}/approve
+        console POST /approvals/{approval_id}/reject
         wallet POST /api/v1/gold/prices
         wallet POST /api/v1/gold/pools
         wallet POST /api/v1/gold/pools/{pool_id}/topup
