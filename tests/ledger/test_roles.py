@@ -3,7 +3,7 @@
 import asyncpg
 import pytest
 
-from hazina.infra.db import Database
+from hazina.infra.db import Database, Tx
 from hazina.kernel.ids import new_id
 from hazina.ledger.codes import Code
 from hazina.ledger.core import move
@@ -15,6 +15,10 @@ TABLES = [*APPEND_ONLY, "account", "asset"]
 SOME_COLUMN = {"account": "purpose", "asset": "scale", "entry": "version"} | dict.fromkeys(
     ["entry_unbounded"], "debit"
 )
+
+
+class Undone(Exception):
+    """Rolls a transaction back."""
 
 
 def some_column(table: str) -> str:
@@ -59,6 +63,46 @@ class TestTheApplication:
                 f" {value})",
                 new_id(),
             )
+
+    @pytest.mark.parametrize(
+        "sql",
+        [
+            "UPDATE ledger.account SET credits_posted = credits_posted + 1 WHERE key = $1",
+            "UPDATE ledger.account SET debits_pending = debits_pending + 1 WHERE key = $1",
+            "UPDATE ledger.account SET version = version + 1 WHERE key = $1",
+            "INSERT INTO ledger.entry SELECT account_key, version + 1, gen_random_uuid(), 0, 1,"
+            " balance + 1, held, incoming, clock_timestamp() FROM ledger.entry"
+            " WHERE account_key = $1",
+        ],
+    )
+    async def test_cannot_commit_counters_that_its_entries_do_not_say(
+        self, db: Database, sql: str
+    ) -> None:
+        """By hand it may write both, and has to write them alike."""
+        books = Books(db)
+        account = await books.funded("1")
+        key = await books.ledger.find_key(db, account)
+        by_hand = "UPDATE ledger.account SET credits_posted = credits_posted + 1,"
+        entry = "INSERT INTO ledger.entry SELECT account_key, version + 1, gen_random_uuid(), 0, 1,"
+
+        async def one_sided(tx: Tx) -> None:
+            assert await tx.execute(sql, key) == 1
+
+        async def both_sides(tx: Tx) -> None:
+            await tx.execute(f"{by_hand} version = version + 1 WHERE key = $1", key)
+            await tx.execute(
+                f"{entry} balance + 1, held, incoming, clock_timestamp()"
+                " FROM ledger.entry WHERE account_key = $1",
+                key,
+            )
+            await tx.execute("SET CONSTRAINTS ALL IMMEDIATE")
+            raise Undone  # else the proof would find that there is no transfer
+
+        with pytest.raises(asyncpg.CheckViolationError):
+            await db.run(one_sided)
+        with pytest.raises(Undone):
+            await db.run(both_sides)
+        assert await books.posted(account) == "1.00"
 
 
 class TestTheReader:

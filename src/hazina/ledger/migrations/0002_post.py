@@ -17,20 +17,22 @@ HERE = Path(__file__)
 POST = HERE.with_name("0002_post.sql")
 POST_ONE = HERE.with_name("0002_post_one.sql")
 
+SIGNATURES = (
+    "ledger.post(uuid[], text[], text[], bigint[], bigint[], numeric[], text[], uuid[], boolean[],"
+    " timestamptz[], uuid[], text[], uuid[], boolean[], timestamptz[], boolean[], uuid[], uuid[],"
+    " uuid[], bigint[], bigint[], jsonb[], text)",
+    "ledger.post_one(uuid, text, text, bigint, bigint, bigint, text, timestamptz, text, uuid, text)",
+)
+
 
 def upgrade() -> None:
     for function in (POST, POST_ONE):
         op.execute(function.read_text().replace(":", "\\:"))
-    op.execute(
-        "GRANT EXECUTE ON FUNCTION ledger.post(uuid[], text[], text[], bigint[], bigint[],"
-        " numeric[], text[], uuid[], boolean[], timestamptz[], uuid[], text[], uuid[],"
-        " boolean[], timestamptz[], boolean[], uuid[], uuid[], uuid[], bigint[], bigint[],"
-        " jsonb[], text) TO hazina_app"
-    )
-    op.execute(
-        "GRANT EXECUTE ON FUNCTION ledger.post_one(uuid, text, text, bigint, bigint, bigint,"
-        " text, timestamptz, text, uuid, text) TO hazina_app"
-    )
+    # They run as their owner: what the application writes by itself is looked at again when it
+    # commits (0003_accounts), what they write is not.
+    for signature in SIGNATURES:
+        op.execute(f"REVOKE EXECUTE ON FUNCTION {signature} FROM PUBLIC")
+        op.execute(f"GRANT EXECUTE ON FUNCTION {signature} TO hazina_app")
 
 
 def downgrade() -> None:

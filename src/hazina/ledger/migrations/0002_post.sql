@@ -16,7 +16,8 @@ CREATE FUNCTION ledger.post(
     p_actor text,
     OUT o_base timestamptz, OUT o_result text[], OUT o_amount numeric[], OUT o_at timestamptz[]
 )
-LANGUAGE plpgsql SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $post$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $post$
 DECLARE
     n         integer := cardinality(p_id);
     few       integer := 8;  -- so small a batch is looked through faster without a query

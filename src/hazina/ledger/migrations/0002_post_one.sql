@@ -10,7 +10,8 @@ CREATE FUNCTION ledger.post_one(
     p_asset text, p_expires timestamptz, p_ref_type text, p_ref_id uuid, p_actor text,
     OUT o_base timestamptz, OUT o_result text[], OUT o_amount numeric[], OUT o_at timestamptz[]
 )
-LANGUAGE plpgsql SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $post$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $post$
 DECLARE
     held    numeric := CASE p_kind WHEN 'pending' THEN p_asked ELSE 0 END;
     moved   numeric := p_asked - held;

@@ -1,6 +1,7 @@
 """What people do to accounts: freeze, close, grant credit, close a period; each with who and why.
 
 The application cannot write these tables. It may call these functions, which run as their owner.
+What it may write by itself, entries and counters, must agree when it commits.
 """
 
 # ruff: noqa: S608 - every part of these statements stands in this file
@@ -126,6 +127,40 @@ LANGUAGE sql STABLE AS $$
 $$
 """
 
+# A bounded account stands where its last entry says, whenever the application commits what it wrote
+# without the posting function. That one runs as its owner and is not looked at again: asking for
+# each account would double the price of a transfer (docs/decisions/0041-deferred-trigger.md).
+STANDS = """
+CREATE FUNCTION ledger.stands_by_its_entries() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    k bigint;
+BEGIN
+    IF TG_TABLE_NAME = 'account' THEN k := NEW.key; ELSE k := NEW.account_key; END IF;
+    PERFORM FROM ledger.account a
+    LEFT JOIN LATERAL (SELECT x.* FROM ledger.entry x WHERE x.account_key = a.key
+                       ORDER BY x.version DESC LIMIT 1) e ON true
+    WHERE a.key = k AND a.bounded
+      AND (a.version <> coalesce(e.version, 0)
+           OR a.credits_posted - a.debits_posted <> coalesce(e.balance, 0)
+           OR a.debits_pending <> coalesce(e.held, 0)
+           OR a.credits_pending <> coalesce(e.incoming, 0));
+    IF FOUND THEN
+        RAISE EXCEPTION 'account % does not stand where its last entry says', k
+            USING ERRCODE = 'check_violation';
+    END IF;
+    RETURN NULL;
+END
+$$
+"""
+GUARDS = [
+    f"""
+    CREATE CONSTRAINT TRIGGER stands_by_its_entries AFTER {event} DEFERRABLE INITIALLY DEFERRED
+    FOR EACH ROW WHEN (current_user = 'hazina_app')
+    EXECUTE FUNCTION ledger.stands_by_its_entries()
+    """
+    for event in ("UPDATE ON ledger.account", "INSERT ON ledger.entry")
+]
+
 FOR_THE_APPLICATION = (
     "ledger.set_state(bigint, text, text, text)",
     "ledger.grant_credit(bigint, numeric, timestamptz, timestamptz, text, text, text)",
@@ -135,8 +170,8 @@ FOR_THE_APPLICATION = (
 
 
 def upgrade() -> None:
-    made = [CREDIT_AT, SET_STATE, GRANT_CREDIT, CLOSE_PERIOD, FORGET_EXPIRED, FAMILY]
-    for statement in made:
+    made = [CREDIT_AT, SET_STATE, GRANT_CREDIT, CLOSE_PERIOD, FORGET_EXPIRED, FAMILY, STANDS]
+    for statement in [*made, *GUARDS]:
         op.execute(statement.replace(":", "\\:"))
     for function in FOR_THE_APPLICATION:
         op.execute(f"REVOKE EXECUTE ON FUNCTION {function} FROM PUBLIC")
