@@ -1,7 +1,5 @@
 """Shillings in: every way a prompt can go, through HTTP, the rail and the ledger."""
 
-from datetime import timedelta
-
 import pytest
 
 from tests.journeys.world import Person, World, one
@@ -34,64 +32,6 @@ class TestAPaidPrompt:
         assert await world.balances(person) == {"KES": ("500.00", "0.00")}
         assert (await world.handset(person.phone))["balance"] == "99500.00"
 
-    async def test_twice_called_back_is_booked_once(self, world: World) -> None:
-        person = await world.customer()
-        await world.fault("callback_twice", operation="stk")
-        deposit_id = await deposit(world, person)
-        await world.work()
-        await world.answer_prompt(person.phone)
-        await world.settle()
-        assert await state(person, deposit_id) == "paid"
-        assert await world.balances(person) == {"KES": ("500.00", "0.00")}
-
-    async def test_called_back_before_the_response_is_booked(self, world: World) -> None:
-        person = await world.customer(auto="pay")
-        await world.fault("callback_before_response", operation="stk")
-        deposit_id = await deposit(world, person)
-        await world.settle()
-        world.clock.advance(timedelta(minutes=3))
-        await world.sweep()
-        await world.settle()
-        assert await state(person, deposit_id) == "paid"
-        assert await world.balances(person) == {"KES": ("500.00", "0.00")}
-
-    async def test_never_called_back_is_found_by_asking(self, world: World) -> None:
-        person = await world.customer(auto="pay")
-        await world.fault("callback_never", operation="stk")
-        deposit_id = await deposit(world, person)
-        await world.settle()
-        assert await state(person, deposit_id) == "prompted"
-        world.clock.advance(timedelta(seconds=21))
-        await world.sweep()
-        await world.settle()
-        assert await state(person, deposit_id) == "confirmed"
-        assert await world.balances(person) == {"KES": ("500.00", "0.00")}
-
-    async def test_above_the_limit_waits_for_its_receipt(self, world: World) -> None:
-        person = await world.customer(auto="pay")
-        await world.fault("callback_never", operation="stk")
-        deposit_id = await deposit(world, person, "60000")
-        await world.settle()
-        world.clock.advance(timedelta(seconds=21))
-        await world.sweep()
-        await world.settle()
-        assert await state(person, deposit_id) == "confirmed"
-        assert await world.balances(person) == {}
-
-    async def test_of_another_amount_waits_in_suspense(self, world: World) -> None:
-        person = await world.customer(auto="pay")
-        await world.fault("wrong_amount", operation="stk", amount=499)
-        deposit_id = await deposit(world, person)
-        await world.settle()
-        assert await state(person, deposit_id) == "suspended"
-        assert await world.balances(person) == {}
-        booked = await one(
-            world.house.db,
-            "SELECT sum(e.credit) FROM ledger.entry_unbounded e JOIN ledger.account a"
-            " ON a.key = e.account_key WHERE a.purpose = 'suspense:mpesa'",
-        )
-        assert booked == 49_900
-
 
 class TestAPromptThatFails:
     @pytest.mark.parametrize("fault", ["cancel", "no_answer"])
@@ -106,14 +46,6 @@ class TestAPromptThatFails:
         assert found["words"]
         assert await world.balances(person) == {}
         assert await one(world.house.db, "SELECT sum(used) FROM desk.limit_use") == 0
-
-    async def test_declined_on_the_phone(self, world: World) -> None:
-        person = await world.customer()
-        deposit_id = await deposit(world, person)
-        await world.work()
-        await world.answer_prompt(person.phone, "cancel")
-        await world.settle()
-        assert await state(person, deposit_id) == "failed"
 
 
 class TestAnUnknown:
@@ -133,17 +65,6 @@ class TestAnUnknown:
         assert await state(person, deposit_id) == "paid"
         assert await world.balances(person) == {"KES": ("500.00", "0.00")}
 
-    async def test_spike_arrest_is_tried_again(self, world: World) -> None:
-        person = await world.customer(auto="pay")
-        await world.fault("http_500", operation="stk")
-        deposit_id = await deposit(world, person)
-        await world.settle()
-        assert await state(person, deposit_id) == "requested"
-        world.clock.advance(timedelta(minutes=1))
-        await world.sweep()
-        await world.settle()
-        assert await state(person, deposit_id) == "paid"
-
 
 class TestAForger:
     async def test_without_the_token_is_nobody(self, world: World) -> None:
@@ -162,36 +83,6 @@ class TestAForger:
         )
         assert noted == 1
         await world.answer_prompt(person.phone)
-
-    async def test_with_the_token_but_another_request_changes_nothing(self, world: World) -> None:
-        person = await world.customer()
-        deposit_id = await deposit(world, person)
-        await world.work()
-        token = await one(world.house.db, "SELECT token FROM deposits.deposit")
-        await person.api.post(f"/hooks/{token}/c", json=success("ws_CO_forged", 500))
-        await world.settle()
-        assert await state(person, deposit_id) == "prompted"
-        await world.answer_prompt(person.phone)
-        await world.settle()
-        assert await state(person, deposit_id) == "paid"
-
-    async def test_a_receipt_is_used_once(self, world: World) -> None:
-        one_person, other = await world.customer(auto="pay"), await world.customer()
-        first = await deposit(world, one_person)
-        await world.settle()
-        receipt = (await one_person.get(f"/wallet/deposits/{first}"))["receipt"]
-        second = await deposit(world, other)
-        await world.work()
-        row = await world.house.db.fetchrow(
-            "SELECT token, checkout_request_id FROM deposits.deposit WHERE state = 'prompted'"
-        )
-        assert row is not None
-        forged = success(row["checkout_request_id"], 500, receipt)
-        await other.api.post(f"/hooks/{row['token']}/c", json=forged)
-        await world.settle()
-        assert await state(other, second) == "prompted"
-        assert await world.balances(other) == {}
-        await world.answer_prompt(other.phone, "cancel")
 
 
 def success(checkout: str, amount: int, receipt: str = "UKK0000000") -> dict[str, object]:

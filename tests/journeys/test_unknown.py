@@ -14,7 +14,7 @@ from hazina.kernel.actor import SYSTEM
 from hazina.kernel.errors import Invalid
 from hazina.kernel.ids import parse_id
 from hazina.kernel.machine import StateMoved
-from hazina.kernel.outcome import Accepted, Rejected
+from hazina.kernel.outcome import Rejected
 from tests.journeys.paying import account_of, in_step, pay
 from tests.journeys.test_suspense import Desk, desk
 from tests.journeys.world import Person, World
@@ -56,25 +56,6 @@ async def paid_out(world: World, person: Person) -> str:
 
 
 class TestSendingAgain:
-    async def test_pays_what_never_arrived(self, world: World, desk: Desk) -> None:
-        person, found = await unknown(world)
-        assert isinstance(await resent(world, desk, found), Accepted)
-        await world.settle()
-        assert await state(world, found) == "paid"
-        assert await paid_out(world, person) == "99500.00"
-
-    async def test_never_pays_twice_what_did(self, world: World, desk: Desk) -> None:
-        """M-Pesa had it: the same id is a duplicate, and the ending comes by asking."""
-        person, found = await unknown(world, "drop_after_accept")
-        outcome = await resent(world, desk, found)
-        assert isinstance(outcome, Accepted)
-        assert outcome.value.conversation_id is None
-        world.clock.advance(timedelta(minutes=5))
-        await world.sweep()
-        await world.settle()
-        assert await state(world, found) == "paid"
-        assert await paid_out(world, person) == "99500.00"
-
     async def test_rejected_releases_nothing(self, world: World, desk: Desk) -> None:
         person, found = await unknown(world)
         await world.fault("http_500", operation="b2c")

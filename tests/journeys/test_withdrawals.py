@@ -2,8 +2,6 @@
 
 from datetime import timedelta
 
-import pytest
-
 from tests.journeys.world import Person, World, one
 
 
@@ -57,52 +55,6 @@ class TestAPaidPayout:
         )
         assert charged == 1_100
 
-    @pytest.mark.parametrize("fault", ["callback_twice", "callback_before_response"])
-    async def test_once_however_the_result_comes(self, world: World, fault: str) -> None:
-        person = await rich(world)
-        await world.fault(fault, operation="b2c")
-        withdrawal_id = await withdraw(person)
-        await world.settle()
-        assert await state(person, withdrawal_id) == "paid"
-        assert (await world.handset(person.phone))["balance"] == "600.00"
-
-    async def test_in_the_odd_shape_too(self, world: World) -> None:
-        person = await rich(world)
-        await world.fault("result_object_shape", operation="b2c")
-        withdrawal_id = await withdraw(person)
-        await world.settle()
-        await later(world, seconds=61)
-        assert await state(person, withdrawal_id) == "paid"
-
-    async def test_found_by_asking_when_no_result_comes(self, world: World) -> None:
-        person = await rich(world)
-        await world.fault("callback_never", operation="b2c")
-        withdrawal_id = await withdraw(person)
-        await world.settle()
-        assert await state(person, withdrawal_id) == "sent"
-        await later(world, seconds=61)
-        assert await state(person, withdrawal_id) == "paid"
-
-    async def test_found_by_asking_when_the_connection_dropped(self, world: World) -> None:
-        person = await rich(world)
-        await world.fault("drop_after_accept", operation="b2c")
-        await world.fault("callback_never", operation="b2c")
-        withdrawal_id = await withdraw(person)
-        await world.work()
-        assert await state(person, withdrawal_id) == "unknown"
-        assert await world.balances(person) == {"KES": ("400.00", "600.00")}
-        await later(world, seconds=1)
-        assert await state(person, withdrawal_id) == "paid"
-
-    async def test_after_a_queue_notice(self, world: World) -> None:
-        person = await rich(world)
-        await world.fault("b2c_timeout_notice", operation="b2c", delay_s=0)
-        withdrawal_id = await withdraw(person)
-        await world.settle()
-        await later(world, seconds=1)
-        assert await state(person, withdrawal_id) == "paid"
-        assert (await world.handset(person.phone))["balance"] == "600.00"
-
 
 class TestAPayoutThatFails:
     async def test_frees_the_money_and_says_why(self, world: World) -> None:
@@ -113,40 +65,6 @@ class TestAPayoutThatFails:
         found = await person.get(f"/wallet/withdrawals/{withdrawal_id}")
         assert (found["state"], bool(found["words"])) == ("failed", True)
         assert await world.balances(person) == {"KES": ("1000.00", "0.00")}
-
-    async def test_never_sent_is_sent_later(self, world: World) -> None:
-        person = await rich(world)
-        await world.fault("http_500", operation="b2c")
-        withdrawal_id = await withdraw(person)
-        await world.settle()
-        assert await state(person, withdrawal_id) == "held"
-        await later(world, minutes=2)
-        assert await state(person, withdrawal_id) == "paid"
-
-
-class TestAStranger:
-    async def test_saying_it_failed_frees_nothing(self, world: World) -> None:
-        person = await rich(world)
-        await world.fault("callback_never", operation="b2c")
-        withdrawal_id = await withdraw(person)
-        await world.settle()
-        row = await world.house.db.fetchrow("SELECT id, token FROM withdrawals.withdrawal")
-        assert row is not None
-        forged = {
-            "Result": {
-                "ResultType": 0,
-                "ResultCode": 2001,
-                "ResultDesc": "The initiator information is invalid.",
-                "OriginatorConversationID": "somebody-elses",
-                "ConversationID": "AG_1",
-                "TransactionID": "XXX0000000",
-            }
-        }
-        await person.api.post(f"/hooks/{row['token']}/r", json=forged)
-        await world.settle()
-        assert await state(person, withdrawal_id) == "sent"
-        await later(world, seconds=61)
-        assert await state(person, withdrawal_id) == "paid"
 
 
 class TestRefusals:

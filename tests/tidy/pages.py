@@ -10,6 +10,7 @@ from typing import Any
 from hazina.infra.envelope import STATUS
 from hazina.kernel.errors import Kind, Refusal
 from hazina.kernel.machine import Machine
+from tests.rails.matrix import cases
 from tests.tidy import house
 from tests.tidy.law import ROOT
 
@@ -91,7 +92,11 @@ def _machine(machine: Machine[Any, Any]) -> str:
     return "\n".join(lines)
 
 
-PAGES = {"docs/errors.md": errors, "docs/money/states.md": states}
+PAGES = {
+    "docs/errors.md": errors,
+    "docs/money/states.md": states,
+    "docs/rails/matrix.md": cases.page,
+}
 
 
 def main() -> None:

@@ -28,6 +28,7 @@ Shown = dict[str, object]
 
 FAR_S = 20 * 366 * 86_400
 """No further in one step."""
+LATEST_MS = 2**62
 
 
 class PromptAnswer(BaseModel):
@@ -257,23 +258,28 @@ async def wait_idle(
     world: TheWorld,
     timeout: Timeout = 10,  # noqa: ASYNC109 - the query parameter's name
     prompts: bool = True,  # noqa: FBT001, FBT002 - a query parameter
+    late: bool = True,  # noqa: FBT001, FBT002 - a query parameter
 ) -> Shown:
     """This will answer once nothing is pending: no prompt, no payout, no delivery.
 
-    With `prompts=false` a prompt that waits for a person, with no fault to end it, is no work.
+    With `prompts=false` a prompt that waits for a person, with no fault to end it, is no work; with
+    `late=false` neither is what falls due later, and the phone that is off.
     """
 
     def idle() -> bool:
+        until = LATEST_MS if late else world.now_ms()
         return not world.store.number(
-            "SELECT (SELECT COUNT(*) FROM deliveries WHERE state = 'pending')"
+            "SELECT (SELECT COUNT(*) FROM deliveries WHERE state = 'pending' AND due_ms <= ?2)"
             " + (SELECT COUNT(*) FROM prompts p JOIN handsets h ON h.phone = p.phone"
             "    WHERE p.state <> 'done'"
-            "      AND (? OR h.auto <> 'none' OR p.state <> 'open' OR p.plan <> '{}'))"
-            " + (SELECT COUNT(*) FROM payouts WHERE state <> 'done')"
+            "      AND (?1 OR h.auto <> 'none' OR p.state <> 'open' OR p.plan <> '{}')"
+            "      AND (?3 OR p.expires_ms <= ?2 OR p.state <> 'open'"
+            "           OR (h.auto <> 'none' AND p.plan NOT GLOB '*no_answer*')))"
+            " + (SELECT COUNT(*) FROM payouts WHERE state <> 'done' AND due_ms <= ?2)"
             " + (SELECT COUNT(*) FROM paybills WHERE state <> 'done')"
-            " + (SELECT COUNT(*) FROM errands WHERE state <> 'done')",
-            int(prompts),
-        )
+            " + (SELECT COUNT(*) FROM errands WHERE state <> 'done' AND due_ms <= ?2)",
+            int(prompts), until, int(late),
+        )  # fmt: skip
 
     return {"idle": await world.bells.wait_until(idle, timeout)}
 

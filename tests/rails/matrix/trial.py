@@ -1,0 +1,264 @@
+"""One case being played: a customer of its own, and what is compared when it is over."""
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from decimal import Decimal
+from uuid import UUID
+
+from tests.journeys.paying import account_of
+from tests.journeys.world import PASSWORD, Person, World, one
+from tests.rails.matrix.case import Books, Capability, Case, Driver, Lie, Outcome, Trouble
+
+from hazina.flows.withdrawals.resend import Resend
+from hazina.identity.operators import Operators
+from hazina.identity.people import Role
+from hazina.infra.db import Row
+from hazina.infra.jobs import Jobs
+from hazina.kernel.actor import SYSTEM
+from hazina.kernel.ids import parse_id
+from hazina.kernel.money import KES
+from hazina.ledger.history import History
+
+OPENING = "200000"
+ASKED, OUT, UNASKED = "500", "600", "750"
+FLOWS = ("deposit.sweep", "withdrawal.sweep", "payment.sweep", "return.sweep")
+LISTS = ("payment.pull",)
+PURPOSES = {
+    "collected": ("mpesa:collection", "mpesa:in_transit"),
+    "payable": ("mpesa:utility",),
+    "charges": ("mpesa:charges",),
+    "suspense": ("suspense:mpesa",),
+}
+WALLET = """
+SELECT coalesce(sum(a.credits_posted - a.debits_posted - a.debits_pending), 0) AS free,
+       coalesce(sum(a.debits_pending), 0) AS held
+FROM identity.customer c LEFT JOIN ledger.account a
+    ON a.owner_id = c.id AND a.purpose = 'wallet' AND a.asset = 'KES'
+WHERE c.username = $1
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Both books at one moment, in shillings."""
+
+    outside: Books
+    inside: Books
+    suspense: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Thief:
+    """Somebody with an account number who hopes for somebody else's money."""
+
+    username: str
+    account: str
+
+
+@dataclass(slots=True)
+class Trial:
+    """``subject`` is what the outcome's state speaks of: a table of the house and a row's id."""
+
+    world: World
+    driver: Driver
+    person: Person
+    before: Standing
+    purse: Decimal
+    wallet: Decimal = Decimal(0)
+    subject: tuple[str, UUID] | None = field(default=None)
+
+    @classmethod
+    async def begin(cls, world: World, driver: Driver, case: Case) -> "Trial":
+        """A new customer, who has paid a thousand in where the case pays out."""
+        await driver.calm()
+        await driver.in_step()
+        person = await world.customer(balance=OPENING, auto="pay")
+        trial = cls(world, driver, person, await standing(world, driver), Decimal(OPENING))
+        if Capability.PAY in case.needs:
+            await trial.collect("1000")
+            await trial.settle()
+            await trial.restart()
+        return trial
+
+    async def restart(self) -> None:
+        """What has happened so far is not what the case is about."""
+        self.before = await standing(self.world, self.driver)
+        self.purse = await self.driver.purse(self.person.phone)
+        self.wallet, _ = await self.money()
+
+    # -- what people do
+
+    async def collect(self, amount: str = ASKED) -> None:
+        """The customer asks to pay in."""
+        answer = await self.person.post("/wallet/deposits", amount_kes=amount)
+        assert answer.status_code == 202, answer.text
+        self.subject = ("deposits.deposit", parse_id("dep", answer.json()["deposit_id"]))
+
+    async def pay_out(self, amount: str = OUT) -> None:
+        """The customer asks for a payout."""
+        answer = await self.person.post("/wallet/withdrawals", amount_kes=amount)
+        assert answer.status_code == 202, answer.text
+        found = parse_id("wdr", answer.json()["withdrawal_id"])
+        self.subject = ("withdrawals.withdrawal", found)
+
+    async def pay_bill(self, account: str | None = None, amount: str = UNASKED) -> str:
+        """The customer pays from the phone's menu; the receipt."""
+        number = await account_of(self.person) if account is None else account
+        receipt = await self.driver.pay_unasked(self.person.phone, number, amount)
+        await self.watch_payment(receipt)
+        return receipt
+
+    async def watch_payment(self, receipt: str) -> None:
+        sql = "SELECT id FROM receipts.payment WHERE receipt = $1"
+        found = await one(self.world.house.db, sql, receipt)
+        self.subject = None if found is None else ("receipts.payment", found)
+
+    async def holds_phone(self) -> None:
+        """Prompts wait for the person from now on."""
+        await self.world.handset(self.person.phone, auto="none")
+
+    async def answers(self, *, pay: bool = True) -> None:
+        await self.driver.answer(self.person.phone, pay=pay)
+
+    async def send_again(self) -> None:
+        """An operator has the same bytes sent once more."""
+        house, now = self.world.house, self.world.clock.now()
+        assert self.subject is not None
+        name = f"again{self.subject[1].hex[-12:]}"
+        who = await house.get(Operators).create(name, PASSWORD, Role.MANAGER, SYSTEM, now)
+        await house.get(Resend).send(self.subject[1], operator=who, actor=who.as_actor(SYSTEM))
+
+    async def somebody_else(self) -> "Thief":
+        """Another customer, who should get nothing."""
+        other = await self.world.customer()
+        return Thief(other.username, await account_of(other))
+
+    async def has_nothing(self, thief: "Thief") -> None:
+        row = await self.world.house.db.fetchrow(WALLET, thief.username)
+        assert row is not None
+        assert row["free"] + row["held"] == 0
+
+    # -- what the outside does
+
+    async def trouble(self, what: Trouble, on: Capability, **how: object) -> None:
+        await self.driver.trouble(what, on, self.person.phone, **how)
+
+    async def lie_about_collection(self, lie: Lie) -> None:
+        row = await self.row()
+        await self.driver.lie_about_collection(lie, row["token"], row["checkout_request_id"] or "")
+        await self.settle()
+
+    async def lie_about_payout(self, lie: Lie) -> None:
+        row = await self.row()
+        await self.driver.lie_about_payout(lie, row["token"], str(row["id"]))
+        await self.settle()
+
+    async def lie_unasked(self, lie: Lie, account: str | None = None) -> None:
+        number = await account_of(self.person) if account is None else account
+        await self.driver.lie_unasked(lie, self.person.phone, number)
+
+    async def invents(self, lie: Lie) -> None:
+        """A notice of nothing, and two hours in which nothing comes of it."""
+        await self.lie_unasked(lie)
+        await self.watch_payment(lie.receipt)
+        await self.sees("incoming", wallet="0")
+        for _ in range(6):
+            await self.later(minutes=20)
+            await self.read_list()
+
+    # -- time
+
+    async def work(self) -> None:
+        await self.world.work()
+
+    async def settle(self) -> None:
+        """All is worked off that both sides have to do by now."""
+        await self.world.settle(late=False)
+
+    async def later(self, **by: float) -> None:
+        """Time passes on both sides; the house looks at what is due, but reads no list."""
+        self.world.clock.advance(timedelta(**by))
+        await self.driver.in_step()
+        await self._sweep(*FLOWS)
+
+    async def read_list(self) -> None:
+        """The house reads the outside's own list of payments."""
+        await self._sweep(*LISTS)
+
+    async def _sweep(self, *names: str) -> None:
+        jobs = self.world.house.get(Jobs)
+        for name in names:
+            await jobs.sweep(name)
+        await self.settle()
+
+    # -- what is seen
+
+    async def row(self) -> Row:
+        """The subject's row, as the house has it."""
+        assert self.subject is not None
+        table, found = self.subject
+        row = await self.world.house.db.fetchrow(f"SELECT * FROM {table} WHERE id = $1", found)
+        assert row is not None
+        return row
+
+    async def sees(self, state: str, *, wallet: str | None = None) -> None:
+        """What is true on the way."""
+        seen = await self.state()
+        assert seen == state, f"{seen}, expected {state}"
+        if wallet is not None:
+            free, _ = await self.money()
+            assert free == Decimal(wallet), f"{free} in the wallet, expected {wallet}"
+
+    async def state(self) -> str:
+        if self.subject is None:
+            return "unheard of"
+        table, found = self.subject
+        sql = f"SELECT state FROM {table} WHERE id = $1"
+        state: str = await one(self.world.house.db, sql, found)
+        return state
+
+    async def money(self) -> tuple[Decimal, Decimal]:
+        """The customer's free and held shillings."""
+        row = await self.world.house.db.fetchrow(WALLET, self.person.username)
+        assert row is not None
+        return row["free"] / 100, row["held"] / 100
+
+    async def ends(self, outcome: Outcome) -> None:
+        """All that must be true afterwards, and the ledger's proof."""
+        now = await standing(self.world, self.driver)
+        free, held = await self.money()
+        seen = Outcome(
+            await self.state(),
+            wallet=_text(free - self.wallet),
+            purse=_text(await self.driver.purse(self.person.phone) - self.purse),
+            held=_text(held),
+            suspense=_text(now.suspense - self.before.suspense),
+            unbooked=_text(
+                (now.outside.collected - self.before.outside.collected)
+                - (now.inside.collected - self.before.inside.collected)
+            ),
+        )
+        assert seen == outcome, f"seen {seen}, expected {outcome}"
+        for ours, theirs in (("payable", "utility"), ("charges", "charges paid")):
+            booked = getattr(now.inside, ours) - getattr(self.before.inside, ours)
+            done = getattr(now.outside, ours) - getattr(self.before.outside, ours)
+            assert booked == done, f"{theirs}: {done} outside, {booked} booked"
+        await self.world.prove()
+
+
+async def standing(world: World, driver: Driver) -> Standing:
+    async with world.house.db.transaction(readonly=True) as tx:
+        lines = await History(tx).trial_balance()
+    found = {
+        line.purpose.value: Decimal(line.balance.units) / 100 for line in lines if line.asset is KES
+    }
+    ours = {
+        name: sum((found.get(purpose, Decimal(0)) for purpose in purposes), Decimal(0))
+        for name, purposes in PURPOSES.items()
+    }
+    suspense = ours.pop("suspense")
+    return Standing(await driver.books(), Books(**ours), suspense)
+
+
+def _text(amount: Decimal) -> str:
+    return f"{amount.normalize():f}" if amount else "0"
