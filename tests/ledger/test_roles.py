@@ -70,9 +70,11 @@ class TestTheApplication:
             "UPDATE ledger.account SET credits_posted = credits_posted + 1 WHERE key = $1",
             "UPDATE ledger.account SET debits_pending = debits_pending + 1 WHERE key = $1",
             "UPDATE ledger.account SET version = version + 1 WHERE key = $1",
-            "INSERT INTO ledger.entry SELECT account_key, version + 1, gen_random_uuid(), 0, 1,"
-            " balance + 1, held, incoming, clock_timestamp() FROM ledger.entry"
-            " WHERE account_key = $1",
+            (
+                "INSERT INTO ledger.entry SELECT account_key, version + 1, gen_random_uuid(), 0, 1,"
+                " balance + 1, held, incoming, clock_timestamp() FROM ledger.entry"
+                " WHERE account_key = $1"
+            ),
         ],
     )
     async def test_cannot_commit_counters_that_its_entries_do_not_say(

@@ -18,10 +18,15 @@ POST = HERE.with_name("0002_post.sql")
 POST_ONE = HERE.with_name("0002_post_one.sql")
 
 SIGNATURES = (
-    "ledger.post(uuid[], text[], text[], bigint[], bigint[], numeric[], text[], uuid[], boolean[],"
-    " timestamptz[], uuid[], text[], uuid[], boolean[], timestamptz[], boolean[], uuid[], uuid[],"
-    " uuid[], bigint[], bigint[], jsonb[], text)",
-    "ledger.post_one(uuid, text, text, bigint, bigint, bigint, text, timestamptz, text, uuid, text)",
+    (
+        "ledger.post(uuid[], text[], text[], bigint[], bigint[], numeric[], text[], uuid[],"
+        " boolean[], timestamptz[], uuid[], text[], uuid[], boolean[], timestamptz[], boolean[],"
+        " uuid[], uuid[], uuid[], bigint[], bigint[], jsonb[], text)"
+    ),
+    (
+        "ledger.post_one(uuid, text, text, bigint, bigint, bigint, text, timestamptz, text, uuid,"
+        " text)"
+    ),
 )
 
 
