@@ -26,7 +26,7 @@ from prometheus_client import (
 from prometheus_client.multiprocess import MultiProcessCollector
 from structlog.typing import EventDict, Processor, WrappedLogger
 
-from hazina.infra.redaction import redact
+from hazina.infra.redaction import printable, redact
 from hazina.infra.settings import Settings
 from hazina.kernel.ids import new_id
 
@@ -93,6 +93,15 @@ def hide_secrets(_logger: WrappedLogger, _method: str, event: EventDict) -> Even
     return shown
 
 
+def hide_controls(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """What somebody sent must neither steer the terminal that shows it nor look like a line of
+    ours. JSON escapes by itself; a traceback keeps its lines."""
+    for key, value in event.items():
+        if isinstance(value, str):
+            event[key] = printable(value, keep="\n\t" if key in ("exception", "stack") else "")
+    return event
+
+
 def configure_logging(settings: Settings) -> None:
     """This will send all logs of the process, structlog's and the library's, one redacted way."""
     shared: list[Processor] = [
@@ -124,6 +133,7 @@ def configure_logging(settings: Settings) -> None:
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 hide_secrets,
+                *([] if settings.log_json else [hide_controls]),
                 renderer,
             ],
         )

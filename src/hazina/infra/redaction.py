@@ -33,6 +33,19 @@ def redact_text(text: str) -> str:
     return text
 
 
+def printable(text: str, *, keep: str = "") -> str:
+    """This will write out what a terminal would obey or hide instead of showing it: escapes, line
+    breaks, marks that turn text around. All but those in ``keep``."""
+    if text.isprintable():
+        return text
+    return "".join(
+        mark
+        if mark.isprintable() or mark in keep
+        else mark.encode("unicode_escape", "surrogatepass").decode("ascii")
+        for mark in text
+    )
+
+
 def redact(value: object) -> Any:  # noqa: ANN401 - the shape that came in
     """This will copy ``value`` with every secret in it hidden, at any depth."""
     if isinstance(value, Mapping):

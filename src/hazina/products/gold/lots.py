@@ -24,12 +24,12 @@ from hazina.products.gold import postings
 from hazina.products.gold import repository as sql
 from hazina.products.gold.allocation import Supply
 from hazina.products.gold.repository import Lot, Reader, grams_of
-from hazina.products.gold.terms import some_grams
+from hazina.products.gold.terms import note_of, some_grams
 
 MOST = XAU.units(10**8 * 10**XAU.scale)  # a hundred tonnes: more is a slipped finger
 PURITY = re.compile(r"([1-9]|1[0-9]|2[0-4])k|[1-9][0-9]{2}(\.[0-9])?", re.ASCII)
 PRIORITIES = range(1, 10_001)
-MAX_NAME, MAX_NOTE = 80, 500
+MAX_NAME = 80
 
 
 class LotNameTaken(Refusal):
@@ -83,7 +83,7 @@ class Lots:
             _name(wanted.name),
             _purity(wanted.purity),
             _priority(wanted.priority),
-            _note(wanted.note),
+            note_of(wanted.note),
             now,
         )
         made = await tx.execute(
@@ -104,11 +104,12 @@ class Lots:
         Raises: NotFound, AmountInvalid, Invalid.
         """
         lot = await self._lock(tx, lot_id)
-        if not _note(note):
+        note = note_of(note)
+        if not note:
             raise Invalid.field("note", "Say what was brought in and by whom.")
         facts = {"added_grams": grams.decimal, "note": note}
         await self._audit.record(tx, actor, "lot.topped_up", "lot", lot.id, after=facts, now=now)
-        await self._stock(tx, lot.id, grams, _note(note), actor, now)
+        await self._stock(tx, lot.id, grams, note, actor, now)
         return lot
 
     async def change(
@@ -129,7 +130,7 @@ class Lots:
             before.name,
             before.purity if purity is None else _purity(purity),
             before.priority if priority is None else _priority(priority),
-            before.note if note is None else _note(note),
+            before.note if note is None else note_of(note),
             before.created_at,
         )
         await tx.execute(sql.CHANGE_LOT, lot_id, after.purity, after.priority, after.note, now)
@@ -227,13 +228,6 @@ def _priority(value: int) -> int:
     if value not in PRIORITIES:
         raise Invalid.field("priority", "The priority is a whole number from 1 to 10000.")
     return value
-
-
-def _note(text: str) -> str:
-    note = text.strip()
-    if len(note) > MAX_NOTE:
-        raise Invalid.field("note", f"Use at most {MAX_NOTE} characters.")
-    return note
 
 
 def _facts(lot: Lot) -> dict[str, object]:

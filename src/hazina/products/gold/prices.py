@@ -18,7 +18,7 @@ from hazina.kernel.page import Page
 from hazina.kernel.price import Price
 from hazina.products.gold import repository as sql
 from hazina.products.gold.repository import PriceRow, Reader
-from hazina.products.gold.terms import Prices, price_units
+from hazina.products.gold.terms import Prices, note_of, price_units
 
 JUMP = Fraction(20, 100)
 HIGHEST = Price.per_unit("1000000000", XAU, KES)
@@ -72,7 +72,7 @@ class GoldPrices:
     async def set(self, tx: Tx, wanted: NewPrice, actor: Actor, now: datetime) -> PriceRow:
         """This will put two prices in force from a moment on.
 
-        Raises: AmountInvalid, PricesCrossed, PriceJump, Invalid for a moment that has passed.
+        Raises: AmountInvalid, PricesCrossed, PriceJump, Invalid for the note or a moment passed.
         """
         prices = _read(wanted)
         start = wanted.effective_from or now
@@ -81,7 +81,7 @@ class GoldPrices:
         before = await self.find_at(tx, start)
         if before and not wanted.confirm:
             _refuse_jump(before.prices, prices)
-        row = PriceRow(new_id(), prices, start, wanted.note, actor.id, now)
+        row = PriceRow(new_id(), prices, start, note_of(wanted.note), actor.id, now)
         await tx.execute(
             sql.INSERT_PRICE,
             row.id,

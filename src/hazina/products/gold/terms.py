@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from fractions import Fraction
 
-from hazina.kernel.errors import Kind, Refusal
+from hazina.kernel.errors import Invalid, Kind, Refusal
 from hazina.kernel.money import KES, XAU, AmountInvalid, Money, Rounding, divide
 from hazina.kernel.price import PRICE_DIGITS, Price
 
+MAX_NOTE = 500
 SHILLING = 10**KES.scale
 PRICE_STEP = 10 ** (PRICE_DIGITS - KES.scale)
 
@@ -172,3 +173,13 @@ def _terms(side: Side, grams: Money, total: Money, prices: Prices) -> Terms:
 
 def _to_shillings(amount: Money, rounding: Rounding) -> Money:
     return KES.units(divide(amount.units, SHILLING, rounding) * SHILLING)
+
+
+def note_of(text: str) -> str:
+    """An operator's words about a lot or a price, fit to be kept and shown. Raises: Invalid."""
+    note = text.strip()
+    if len(note) > MAX_NOTE:
+        raise Invalid.field("note", f"Use at most {MAX_NOTE} characters.")
+    if any(not (mark.isprintable() or mark in "\r\n\t") for mark in note):
+        raise Invalid.field("note", "Leave out what cannot be seen.")
+    return note
