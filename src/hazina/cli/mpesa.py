@@ -152,7 +152,7 @@ def statement(
     for receipt in done.unknown:
         screen.console.print(f"  {receipt} was paid and is in no book of ours: M-Pesa is asked")
     for receipt in done.returns:
-        screen.console.print(f"  {receipt} went back at M-Pesa")
+        screen.console.print(f"  {receipt} went back at M-Pesa: it is asked, then booked")
 
 
 @mpesa.command()

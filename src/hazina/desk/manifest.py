@@ -4,6 +4,8 @@ from pathlib import Path
 
 from hazina.desk import approvals_console
 from hazina.desk.approvals import Approvals
+from hazina.desk.debts import console as debts_console
+from hazina.desk.debts import setup as debts_setup
 from hazina.desk.limits import Limits
 from hazina.desk.notifications import pages, routes, setup
 from hazina.desk.recovery import Recovery
@@ -24,6 +26,7 @@ def build(house: House) -> None:
     house.put(switches)
     house.put(Recovery(switches, audit))
     setup.build(house)
+    debts_setup.build(house)
 
 
 MANIFEST = Manifest(
@@ -33,7 +36,10 @@ MANIFEST = Manifest(
     templates=Path(__file__).parent / "templates",
     routes=(routes.router,),
     pages=(pages.router,),
-    console=(approvals_console.router,),
+    console=(approvals_console.router, debts_console.router),
     wallet_nav=(NavItem("Messages", "/messages", "info", order=850),),
-    console_nav=(NavItem("Approvals", "/approvals", "check", order=14),),
+    console_nav=(
+        NavItem("Debts", "/debts", "alert", order=13),
+        NavItem("Approvals", "/approvals", "check", order=14),
+    ),
 )

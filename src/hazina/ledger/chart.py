@@ -41,6 +41,8 @@ class Purpose(StrEnum):
     PAYABLE_TAX = "payable:tax"  # excise collected for the state
     ROUNDING = "rounding"  # remainders of roundings
     EXPENSE_MPESA = "expense:mpesa"  # what M-Pesa costs us
+    EXPENSE_LOSSES = "expense:losses"  # what two persons have given up
+    RECEIVABLE = "receivable:customer"  # what a customer owes us after a claw-back
     EXTERNAL_WALLET = "external:wallet"  # what a customer of another institution owns in its books
     EXTERNAL_WORLD = "external:world"  # the world outside one institution's books; no floor
 
@@ -78,6 +80,8 @@ CHART: dict[Purpose, ChartLine] = {
     Purpose.PAYABLE_TAX: ChartLine(Owner.SYSTEM, OWED, bounded=False),
     Purpose.ROUNDING: ChartLine(Owner.SYSTEM, OWED, bounded=False),
     Purpose.EXPENSE_MPESA: ChartLine(Owner.SYSTEM, OWNED, bounded=False),
+    Purpose.EXPENSE_LOSSES: ChartLine(Owner.SYSTEM, OWNED, bounded=False),
+    Purpose.RECEIVABLE: ChartLine(Owner.CUSTOMER, OWNED, bounded=False),
     Purpose.EXTERNAL_WALLET: ChartLine(Owner.EXTERNAL, OWED, bounded=True, on_demand=False),
     Purpose.EXTERNAL_WORLD: ChartLine(Owner.EXTERNAL, OWNED, bounded=False),
 }
@@ -108,6 +112,11 @@ class AccountRef:
 def customer(customer_id: UUID, asset: Asset) -> AccountRef:
     """A customer's own account in one asset."""
     return AccountRef(Purpose.WALLET, asset, customer_id)
+
+
+def receivable(customer_id: UUID, asset: Asset) -> AccountRef:
+    """What a customer owes us in one asset."""
+    return AccountRef(Purpose.RECEIVABLE, asset, customer_id)
 
 
 def lot(lot_id: UUID) -> AccountRef:

@@ -14,6 +14,7 @@ class Code(StrEnum):
     FLOAT_FUNDED = "float_funded"  # the house's bank account feeds M-Pesa's utility account
     COLLECTION_SWEPT = "collection_swept"  # collected shillings go to the house's bank account
     COLLECTION_TO_UTILITY = "collection_to_utility"  # collected shillings are made payable
+    CAPITAL_OUT = "capital_out"  # the house's bank account pays the owner
 
     # Shillings in
     DEPOSIT = "deposit"  # M-Pesa holds the customer's shillings for us, we owe them to the customer
@@ -23,11 +24,18 @@ class Code(StrEnum):
     SUSPENSE_ALLOCATED = "suspense_allocated"  # two persons found whose the shillings are
     SUSPENSE_RETURNED = "suspense_returned"  # M-Pesa sent the shillings back to who paid
 
+    # Shillings that M-Pesa takes back
+    CLAW_BACK = "claw_back"  # M-Pesa reversed a payment: the customer's shillings go with it
+    CLAW_BACK_OWED = "claw_back_owed"  # they were spent: the customer owes us the rest
+    DEBT_REPAID = "debt_repaid"  # what came to a customer who owes us repays it first
+    DEBT_WRITTEN_OFF = "debt_written_off"  # two persons gave up what a customer owes us
+
     # Shillings out
     WITHDRAWAL = "withdrawal"  # M-Pesa pays the customer, we owe them that much less
     WITHDRAWAL_FEE = "withdrawal_fee"  # the customer pays our fee for a withdrawal
     FEE_EXCISE = "fee_excise"  # the part of our fee that is the state's
     MPESA_CHARGE = "mpesa_charge"  # what M-Pesa takes from us for a payment
+    MPESA_CHARGE_SETTLED = "mpesa_charge_settled"  # M-Pesa took its charges out of utility
 
     # Gold
     GOLD_STOCKED = "gold_stocked"  # bars came into the vault and are for sale as a lot
@@ -54,9 +62,11 @@ class Code(StrEnum):
 BACKDATABLE = frozenset(
     {
         Code.CAPITAL_IN,
+        Code.CAPITAL_OUT,
         Code.FLOAT_FUNDED,
         Code.COLLECTION_SWEPT,
         Code.COLLECTION_TO_UTILITY,
         Code.MPESA_CHARGE,
+        Code.MPESA_CHARGE_SETTLED,
     }
 )

@@ -28,6 +28,7 @@ from hazina.ledger.core import (
     Transfer,
     TransferKind,
 )
+from hazina.ledger.rule import Rule
 
 T = TypeVar("T")
 
@@ -87,6 +88,11 @@ WHERE a.owner_id = $1 AND a.bounded
 ORDER BY a.asset, a.purpose
 """
 
+STOPPED = """
+SELECT a.purpose, a.asset, a.owner_id FROM ledger.account a
+WHERE a.owner_id = ANY ($1::uuid[]) AND a.state <> 'open'
+"""
+
 
 class Reader(Protocol):
     """A transaction or the pool: whatever can run one read."""
@@ -101,6 +107,13 @@ class Ledger:
         # Keys never change, so they may be remembered, but only after a commit: what a
         # transaction finds may be what it opened itself, and gone when it rolls back.
         self._keys: dict[AccountRef, int] = {}
+        self._rule: Rule | None = None
+
+    def govern(self, rule: Rule) -> None:
+        """This will ask ``rule`` about every batch; there is one at most."""
+        if self._rule is not None:
+            raise ValueError("the ledger has a rule already")
+        self._rule = rule
 
     async def post(self, tx: Tx, transfers: Sequence[Transfer], actor: Actor) -> list[Result]:
         """This will book ``transfers`` in order and answer a result for each, in order.
@@ -115,6 +128,15 @@ class Ledger:
         _check(transfers)
         if not transfers:
             return []
+        enlarged = None if self._rule is None else await self._rule.judge(tx, transfers)
+        if enlarged is None:
+            return await self._book(tx, transfers, actor)
+        results = await self._book(tx, [one for one, _ in enlarged.transfers], actor)
+        await enlarged.booked(tx, results)
+        asked = [by_caller for _, by_caller in enlarged.transfers]
+        return [result for result, by_caller in zip(results, asked, strict=True) if by_caller]
+
+    async def _book(self, tx: Tx, transfers: Sequence[Transfer], actor: Actor) -> list[Result]:
         if len(transfers) == 1 and _is_simple(transfers[0]):
             statement, columns = POST_ONE, await self._scalars(tx, transfers[0])
         else:
@@ -162,6 +184,14 @@ class Ledger:
             if purpose == ref.purpose and balance.posted.asset == ref.asset
         ]
         return found[0] if found else _balance(ref.asset, 0, 0, 0, 0)
+
+    async def list_stopped(self, reader: Reader, refs: Sequence[AccountRef]) -> set[AccountRef]:
+        """Those of ``refs`` that are frozen or closed: nothing can be debited there."""
+        named = {(r.purpose.value, r.asset.code, r.owner): r for r in refs}
+        owners = [r.owner for r in refs]
+        rows = await reader.fetch(STOPPED, owners)
+        found = {(row["purpose"], row["asset"], row["owner_id"]) for row in rows}
+        return {named[key] for key in found & named.keys()}
 
     async def legs(self, reader: Reader, group: UUID) -> list[Leg]:
         """What a group moved, in order; of a transfer without a group, itself."""

@@ -282,6 +282,7 @@ class StatusResult:
     charge_units: int | None = None
     completed_at: datetime | None = None
     payee: str | None = None  # who was paid, as a bare number: a shortcode of ours or a phone
+    payer: str | None = None  # who paid, likewise
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,11 +27,26 @@ class PulledPayment:
 
 
 @dataclass(frozen=True, slots=True)
+class PulledReturn:
+    """A line of that list that says a payment went back; ``original`` is it, where it is told."""
+
+    receipt: str
+    amount_units: int
+    original: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class PulledPage:
     """``rows`` counts the lines that came, also those that cannot be read; 0: no more."""
 
     payments: tuple[PulledPayment, ...]
     rows: int
+    returns: tuple[PulledReturn, ...] = ()
+
+    @property
+    def unread(self) -> int:
+        """Lines that cannot be read."""
+        return self.rows - len(self.payments) - len(self.returns)
 
 
 @dataclass(frozen=True, slots=True)

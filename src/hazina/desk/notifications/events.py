@@ -45,6 +45,8 @@ SAYINGS: dict[str, tuple[Saying, ...]] = {
     "customer.recovery_code_used": (Saying("recovery_code_used"),),
     "customer.api_key_made": (Saying("api_key_made"),),
     "customer.payout_phone_added": (Saying("payout_phone_added"),),
+    "customer.clawed_back": (Saying("clawed_back"),),
+    "customer.owes": (Saying("clawed_back_owes"),),
     "customer.frozen": (Saying("account_frozen"),),
     "customer.unfrozen": (Saying("account_unfrozen"),),
 }
@@ -61,7 +63,7 @@ def saying(topic: str, payload: Payload) -> Saying | None:
 def facts_of(payload: Payload, at: datetime) -> dict[str, str]:
     """Every value as it will be read: amounts with their unit, times in East Africa."""
     facts = {name: str(value) for name, value in payload.items() if value is not None}
-    for name in ("amount", "total"):
+    for name in ("amount", "total", "owed"):
         if name in facts:
             facts[name] = _shillings(facts[name])
     if "until" in facts:

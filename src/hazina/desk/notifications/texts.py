@@ -102,6 +102,32 @@ TEMPLATES: dict[str, Template] = {
             ),
         ),
     ),
+    "clawed_back": _money(
+        (
+            "{amount} taken back by M-Pesa",
+            "M-Pesa reversed the payment {receipt}. {amount} left your wallet with it.",
+        ),
+        (
+            "{amount} zimerudishwa na M-Pesa",
+            "M-Pesa imerudisha malipo {receipt}. {amount} zimetoka kwenye pochi yako.",
+        ),
+    ),
+    "clawed_back_owes": _money(
+        (
+            "{amount} taken back by M-Pesa",
+            (
+                "M-Pesa reversed the payment {receipt} of {amount}. {owed} of it was spent: you owe"
+                " it, and what comes to your wallet repays it first."
+            ),
+        ),
+        (
+            "{amount} zimerudishwa na M-Pesa",
+            (
+                "M-Pesa imerudisha malipo {receipt} ya {amount}. {owed} zilikuwa zimetumika:"
+                " unadaiwa, na zitakazoingia zitalipa deni kwanza."
+            ),
+        ),
+    ),
     "withdrawal_paid": _money(
         ("{amount} paid out", "{amount} was paid to {phone} by M-Pesa. Receipt {receipt}."),
         ("{amount} zimelipwa", "{amount} zimelipwa kwa {phone} na M-Pesa. Risiti {receipt}."),

@@ -12,6 +12,7 @@ from hazina.flows.deposits.settle import Payment, ReceiptTaken, Settlement
 from hazina.flows.deposits.states import DepositEvent, DepositState
 from hazina.infra.db import Tx
 from hazina.kernel.actor import Actor
+from hazina.kernel.errors import NotFound
 from hazina.kernel.machine import StateMoved
 from hazina.kernel.money import KES, Money
 
@@ -19,6 +20,7 @@ log = structlog.stdlib.get_logger()
 
 BY_REFERENCE = "SELECT id, receipt FROM deposits.deposit WHERE reference = $1"
 STATE = "SELECT state FROM deposits.deposit WHERE id = $1"
+OWNER = "SELECT customer_id FROM deposits.deposit WHERE id = $1"
 RECEIPT = """
 SELECT receipt, amount, deposit_id, payment_id FROM deposits.mpesa_receipt WHERE receipt = $1
 """
@@ -71,6 +73,14 @@ class Arrivals:
         """Whether a prompt was paid with another amount, and the shillings wait in suspense."""
         row = await reader.fetchrow(STATE, deposit_id)
         return row is not None and row["state"] == DepositState.SUSPENDED.value
+
+    async def owner_of(self, reader: Reader, deposit_id: UUID) -> UUID:
+        """Whose deposit it is. Raises: NotFound."""
+        row = await reader.fetchrow(OWNER, deposit_id)
+        if row is None:
+            raise NotFound
+        owner: UUID = row["customer_id"]
+        return owner
 
     async def resolve(
         self, tx: Tx, deposit_id: UUID, words: str, actor: Actor, now: datetime

@@ -28,6 +28,7 @@ from hazina.flows.receipts import exits
 from hazina.flows.receipts import repository as sql
 from hazina.flows.receipts.again import AskAgain
 from hazina.flows.receipts.repository import PaymentView
+from hazina.flows.receipts.reversals import ROWS as REVERSALS
 from hazina.flows.receipts.settle import TABLE
 from hazina.flows.receipts.statements import Statements
 from hazina.flows.receipts.suspense import ORDERS, Suspense
@@ -37,6 +38,7 @@ from hazina.flows.receipts.waiting import (
     page_waiting,
     waiting_deposit,
     waiting_payment,
+    waiting_reversal,
     waiting_withdrawal,
 )
 from hazina.flows.watch import (
@@ -337,7 +339,29 @@ async def _question(tx: Tx, house: House, wire: str, forms: Mapping[str, Form]) 
         row = await withdrawals.find_row(tx, found)
         seen, ways = withdrawals.watched(row), await exits.of_withdrawal(tx, house, row, forms)
         return Question(waiting_withdrawal(seen), not seen.settled, seen.path, [], [], ways)
+    if kind == "reversal":
+        return await _reversal(tx, house, found)
     return await _payment(tx, house, found, forms)
+
+
+async def _reversal(tx: Tx, house: House, found: UUID) -> Question:
+    row = await tx.fetchrow(sql.REVERSAL, found)
+    if row is None:
+        raise NotFound
+    events = event_rows(await REVERSALS.events(tx, found))
+    owner = row["customer_id"]
+    lines = [
+        Line("The payment's M-Pesa receipt", row["receipt"]),
+        Line("What took it back", row["by_receipt"]),
+        Line("Told by", row["heard_from"]),
+        Line("Times asked about", row["questions"]),
+        Line(
+            "Taken from", (await house.get(Customers).get(tx, owner)).username if owner else None
+        ),
+    ]
+    still = row["state"] == "claimed"
+    chapters = [Chapter("Timeline", EVENT_COLUMNS, events, "")]
+    return Question(waiting_reversal(row), still, "", lines, chapters, [])
 
 
 async def _payment(tx: Tx, house: House, found: UUID, forms: Mapping[str, Form]) -> Question:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from hazina.desk.approvals import Approvals
+from hazina.desk.debts.service import Debts
 from hazina.desk.switches import Switches
 from hazina.flows.deposits.accounts import AccountNumbers
 from hazina.flows.deposits.arrivals import Arrivals
@@ -11,6 +12,7 @@ from hazina.flows.receipts.again import AskAgain
 from hazina.flows.receipts.hear import Listener
 from hazina.flows.receipts.pull import Puller
 from hazina.flows.receipts.returns import Returner
+from hazina.flows.receipts.reversals import Reversals
 from hazina.flows.receipts.settle import Settlement
 from hazina.flows.receipts.statements import Statements
 from hazina.flows.receipts.suspense import Suspense
@@ -37,7 +39,6 @@ def build(house: House) -> None:
     listener = Listener(
         house.db, house.clock, house.get(Jobs), rail, accounts, arrivals, settlement
     )
-    puller = Puller(house.db, house.clock, rail, listener)
     suspense = Suspense(
         house.get(Approvals),
         house.get(Customers),
@@ -46,6 +47,17 @@ def build(house: House) -> None:
         house.get(Outbox),
         arrivals,
     )
+    reversals = Reversals(
+        house.db,
+        house.clock,
+        house.get(Jobs),
+        rail,
+        arrivals,
+        listener,
+        suspense,
+        house.get(Debts),
+    )
+    puller = Puller(house.db, house.clock, rail, listener, reversals)
     returner = Returner(
         house.db,
         house.clock,
@@ -55,6 +67,7 @@ def build(house: House) -> None:
         house.get(Switches),
         house.get(Jobs),
         suspense,
+        reversals,
     )
     Tasks(house.db, house.clock, house.get(Jobs), listener, puller)
     statements = Statements(
@@ -62,6 +75,7 @@ def build(house: House) -> None:
         house.clock,
         rail,
         listener,
+        reversals,
         arrivals,
         house.get(Absence),
         house.get(Approvals),
@@ -72,12 +86,12 @@ def build(house: House) -> None:
     callbacks = house.get(Callbacks)
     callbacks.subscribe(CallbackKind.VALIDATION, listener.on_validation)
     callbacks.subscribe(CallbackKind.NOTICE, listener.on_notice)
-    callbacks.subscribe(CallbackKind.PAYMENT_STATUS, listener.on_status)
-    callbacks.subscribe(CallbackKind.PAYMENT_STATUS_TIMEOUT, listener.on_status)
+    callbacks.subscribe(CallbackKind.PAYMENT_STATUS, reversals.on_status)
+    callbacks.subscribe(CallbackKind.PAYMENT_STATUS_TIMEOUT, reversals.on_status)
     callbacks.subscribe(CallbackKind.RETURN, returner.on_result)
     callbacks.subscribe(CallbackKind.RETURN_TIMEOUT, returner.on_result)
     callbacks.validate_with(listener.may_pay)
-    for part in (settlement, listener, puller, suspense, statements, again):
+    for part in (settlement, listener, puller, suspense, statements, again, reversals):
         house.put(part)
 
 

@@ -10,6 +10,7 @@ import structlog
 
 from hazina.flows.receipts import repository as sql
 from hazina.flows.receipts.hear import Listener
+from hazina.flows.receipts.reversals import Reversals
 from hazina.infra.db import Database
 from hazina.kernel.clock import Clock
 from hazina.kernel.outcome import Accepted
@@ -26,8 +27,16 @@ MOST_PAGES = 500
 class Puller:
     """One sweep over the list."""
 
-    def __init__(self, db: Database, clock: Clock, rail: ReceiptRail, listener: Listener) -> None:
-        self._db, self._clock, self._rail, self._listener = db, clock, rail, listener
+    def __init__(
+        self,
+        db: Database,
+        clock: Clock,
+        rail: ReceiptRail,
+        listener: Listener,
+        reversals: Reversals,
+    ) -> None:
+        self._db, self._clock, self._rail = db, clock, rail
+        self._listener, self._reversals = listener, reversals
 
     async def sweep(self) -> None:
         """This will read the list as far back as needed and act on every line."""
@@ -47,13 +56,16 @@ class Puller:
                 return None
             page = outcome.value
             fresh = [one for one in page.payments if one.receipt not in seen]
-            if page.rows == 0 or (page.payments and not fresh):
+            back = [one for one in page.returns if one.receipt not in seen]
+            if page.rows == 0 or not (fresh or back or page.unread):
                 break
-            if len(page.payments) != page.rows:
+            if page.unread:
                 log.error("lines of M-Pesa's list cannot be read", of=page.rows)
             for one in fresh:
                 await self._listener.pulled(one)
-            seen.update(one.receipt for one in fresh)
+            for gone in back:
+                await self._reversals.pulled(gone)
+            seen |= {one.receipt for one in fresh} | {one.receipt for one in back}
             offset, lines = offset + page.rows, lines + len(fresh)
         else:
             return None

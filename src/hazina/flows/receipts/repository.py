@@ -25,6 +25,13 @@ SET amount = $2, account = $3, payer_index = coalesce($4, payer_index), payer_sh
     paid_at = coalesce($6, paid_at), heard_from = $7, trusted = $8, next_attempt_at = $9
 WHERE id = $1 AND state IN ('incoming', 'dismissed')
 """
+STATE_OF = "SELECT state FROM receipts.payment WHERE receipt = $1"
+REVERSAL = "SELECT * FROM receipts.reversal WHERE id = $1"
+REVERSALS_OPEN = """
+SELECT id, receipt, amount, heard_from, state, state_since, next_attempt_at, why
+FROM receipts.reversal
+WHERE state = 'claimed' AND (state_since, id) > ($2, $3) ORDER BY state_since, id LIMIT $1
+"""
 DUE = """
 SELECT id FROM receipts.payment
 WHERE next_attempt_at <= $1 ORDER BY next_attempt_at LIMIT $2

@@ -11,6 +11,7 @@ import structlog
 
 from hazina.desk.switches import Switch, Switches
 from hazina.flows.outward import OutwardCall
+from hazina.flows.receipts.reversals import Reversals
 from hazina.flows.receipts.states import ReturnEvent, ReturnState
 from hazina.flows.receipts.suspense import ORDERS, RETURN_JOB, Suspense
 from hazina.infra.attempts import Attempts
@@ -21,6 +22,7 @@ from hazina.infra.settings import Settings
 from hazina.infra.vault import CustomerVault
 from hazina.kernel.actor import SYSTEM
 from hazina.kernel.clock import Clock
+from hazina.kernel.money import KES
 from hazina.kernel.outcome import Outcome
 from hazina.rails.callbacks import Settled, callback_token
 from hazina.rails.ports import Event, PreparedCall, ReturnResult, StatusTimeoutNotice
@@ -28,6 +30,7 @@ from hazina.rails.receipts import ReceiptRail, ReturnAccepted, ReturnOrder
 
 log = structlog.stdlib.get_logger()
 
+ORDER = "SELECT receipt, amount FROM receipts.return_order WHERE id = $1"
 OF_ADDRESS = "SELECT id FROM receipts.return_order WHERE token = $1"
 DUE = """
 SELECT id FROM receipts.return_order
@@ -58,10 +61,12 @@ class Returner(OutwardCall[ReturnAccepted]):
         switches: Switches,
         jobs: Jobs,
         suspense: Suspense,
+        reversals: Reversals,
     ) -> None:
         attempts = Attempts("receipts.attempt")
         super().__init__(db, clock, ORDERS, attempts, sealed, switches, settings.mpesa_timeout_s)
         self._rail, self._jobs, self._suspense = rail, jobs, suspense
+        self._reversals = reversals
         jobs.register(RETURN_JOB, self.advance, timeout_s=120)
         jobs.every(SWEEP, SWEEP_EVERY_S, self.sweep)
 
@@ -135,7 +140,18 @@ class Returner(OutwardCall[ReturnAccepted]):
         if event.already or not event.final:
             await self._lose(found, f"{event.code}: {event.words}")
             return None
-        return await self.db.run(lambda tx: self._hear(tx, found, event, self.clock.now()))
+        late = await self.db.run(lambda tx: self._hear(tx, found, event, self.clock.now()))
+        if late is not None and event.success:
+            await self._late(found, event)
+            return None
+        return late
+
+    async def _late(self, order_id: UUID, event: ReturnResult) -> None:
+        """It went back after all, and may be somebody's by now."""
+        row = await self.db.fetchrow(ORDER, order_id)
+        assert row is not None
+        amount = KES.units(event.amount_units or int(row["amount"]))
+        await self._reversals.resulted(row["receipt"], event.receipt, amount)
 
     async def _hear(
         self, tx: Tx, order_id: UUID, event: ReturnResult, now: datetime
@@ -145,7 +161,7 @@ class Returner(OutwardCall[ReturnAccepted]):
             late = event.success and row["state"] == ReturnState.FAILED.value
             if late:
                 log.error("a payment went back that we had called kept", order=str(order_id))
-            return Settled(InboxState.REFUSED, "success after failed: a person") if late else None
+            return Settled(InboxState.REFUSED, "success after failed") if late else None
         if not event.success:
             words = f"{event.code}: {event.words}"
             await self._suspense.kept(

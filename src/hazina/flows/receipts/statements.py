@@ -13,6 +13,7 @@ from uuid import UUID
 from hazina.desk.approvals import Approval, Approvals, Wish
 from hazina.flows.deposits.arrivals import Arrivals
 from hazina.flows.receipts.hear import Listener
+from hazina.flows.receipts.reversals import Reversals
 from hazina.flows.withdrawals.absence import Absence, AbsenceFacts
 from hazina.flows.withdrawals.states import WithdrawalState
 from hazina.identity.people import Operator
@@ -58,8 +59,8 @@ class NotProvenAbsent(Refusal):
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """``unknown`` payments were in none of our books and are being asked about; ``returns`` went
-    back at M-Pesa."""
+    """``unknown`` payments were in none of our books, ``returns`` went back at M-Pesa and we did
+    not know: both are being asked about."""
 
     lines: int
     unread: int
@@ -77,13 +78,14 @@ class Statements:
         clock: Clock,
         rail: ReceiptRail,
         listener: Listener,
+        reversals: Reversals,
         arrivals: Arrivals,
         absence: Absence,
         approvals: Approvals,
         audit: Audit,
     ) -> None:
         self._db, self._clock, self._rail, self._listener = db, clock, rail, listener
-        self._arrivals, self._absence = arrivals, absence
+        self._reversals, self._arrivals, self._absence = reversals, arrivals, absence
         self._approvals, self._audit = approvals, audit
         approvals.register(ABSENT, self._mark_absent, subject="wdr")
 
@@ -127,7 +129,8 @@ class Statements:
 
         fresh = await self._db.run(keep)
         unknown = [one.receipt for one in read.lines if await self._claimed(one)]
-        returns = [one.linked for one in read.lines if one.kind is LineKind.RETURN and one.linked]
+        back = [one for one in read.lines if one.kind is LineKind.RETURN and one.linked]
+        returns = [str(one.linked) for one in back if await self._reversals.stated(one)]
         return Imported(len(read.lines), read.unread, not fresh, tuple(unknown), tuple(returns))
 
     async def ask_absent(

@@ -15,6 +15,7 @@ class PaymentState(StrEnum):
     DISMISSED = "dismissed"  # M-Pesa knows of no such payment; should it after all, it counts
     RETURNING = "returning"  # M-Pesa was told to send it back; the shillings wait for its result
     RETURNED = "returned"  # sent back to who paid
+    REVERSED = "reversed"  # it had been somebody's, and M-Pesa took it back by itself
 
 
 class PaymentEvent(StrEnum):
@@ -28,6 +29,7 @@ class PaymentEvent(StrEnum):
     RETURNING = "returning"  # two persons had it sent back
     RETURNED = "returned"  # M-Pesa has sent it back
     KEPT = "kept"  # M-Pesa did not send it back: it waits in suspense again
+    REVERSED = "reversed"  # M-Pesa took it back by itself
 
 
 S, E = PaymentState, PaymentEvent
@@ -46,6 +48,9 @@ MACHINE = Machine(
         (S.SUSPENDED, E.RETURNING): S.RETURNING,
         (S.RETURNING, E.RETURNED): S.RETURNED,
         (S.RETURNING, E.KEPT): S.SUSPENDED,
+        (S.SUSPENDED, E.REVERSED): S.RETURNED,
+        (S.CREDITED, E.REVERSED): S.REVERSED,
+        (S.BOUND, E.REVERSED): S.REVERSED,
     },
 )
 # What nobody has proven yet.
@@ -100,4 +105,24 @@ RETURNS = Machine(
         (RS.SENT, RE.FOUND): RS.DONE,
         (RS.SENT, RE.ABSENT): RS.FAILED,
     },
+)
+
+
+class ReversalState(StrEnum):
+    """Where a reversal stands that M-Pesa made by itself."""
+
+    CLAIMED = "claimed"  # said to have happened, or not bookable yet: nothing is booked
+    BOOKED = "booked"  # the shillings went the way they came
+
+
+class ReversalEvent(StrEnum):
+    """What can happen to a reversal."""
+
+    BOOKED = "booked"  # proven, and booked
+
+
+REVERSALS = Machine(
+    "reversal",
+    ReversalState.CLAIMED,
+    {(ReversalState.CLAIMED, ReversalEvent.BOOKED): ReversalState.BOOKED},
 )

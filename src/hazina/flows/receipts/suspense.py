@@ -20,7 +20,7 @@ from hazina.infra.db import Row, Tx
 from hazina.infra.jobs import Jobs
 from hazina.infra.outbox import Outbox
 from hazina.infra.states import StateTable
-from hazina.kernel.actor import Actor
+from hazina.kernel.actor import SYSTEM, Actor
 from hazina.kernel.errors import Kind, NotFound, Refusal
 from hazina.kernel.ids import new_id
 from hazina.kernel.machine import StateMoved
@@ -160,6 +160,14 @@ class Suspense:
         changes = {"next_attempt_at": None, "code": code[:60], "words": words[:300]}
         await ORDERS.move(tx, order, event, now=now, actor=actor, note=words[:300], changes=changes)
         await TABLE.move(tx, row, PaymentEvent.KEPT, now=now, actor=actor, note=words[:300])
+
+    async def taken_back(self, tx: Tx, row: Row, receipt: str | None, now: datetime) -> None:
+        """This will book that M-Pesa took a suspended payment back by itself. The payment's row is
+        locked; posts, last."""
+        await TABLE.move(tx, row, PaymentEvent.REVERSED, now=now, actor=SYSTEM)
+        await self._resolve(tx, row, "M-Pesa sent it back to who paid it.", SYSTEM, now)
+        await self._emit(tx, row, PaymentEvent.REVERSED, now)
+        await self._post(tx, postings.returned(row["id"], payment_of(row).amount, receipt), SYSTEM)
 
     async def _allocate(self, tx: Tx, approval: Approval, actor: Actor, now: datetime) -> None:
         row = await TABLE.lock(tx, approval.subject)

@@ -14,19 +14,19 @@ from hazina.flows.receipts.repository import PaymentView
 from hazina.flows.receipts.states import PaymentState
 from hazina.flows.watch import BEGINNING, LATE, LATER, LATEST, Place, Watched
 from hazina.flows.withdrawals import oversight as withdrawals
-from hazina.infra.db import Database
+from hazina.infra.db import Database, Row
 from hazina.infra.jobs import Jobs
 from hazina.infra.observability import REGISTRY
 from hazina.kernel.clock import Clock
 from hazina.kernel.ids import parse_id, wire_id
-from hazina.kernel.money import Money
+from hazina.kernel.money import KES, Money
 from hazina.kernel.page import Page
 
 log = structlog.stdlib.get_logger()
 
 ALARM, ALARM_EVERY_S = "mpesa.alarm", 60
 MOST = 500
-PREFIX = {"deposit": "dep", "withdrawal": "wdr", "payment": "pay"}
+PREFIX = {"deposit": "dep", "withdrawal": "wdr", "payment": "pay", "reversal": "rev"}
 AGES = (("15m", LATE), ("2h", LATER), ("24h", LATEST))
 OPEN = Gauge(
     "hazina_mpesa_open",
@@ -62,6 +62,8 @@ async def list_waiting(
     found = [_of("deposit", one) for one in money_in]
     found += [_of("withdrawal", one) for one in money_out]
     found += [waiting_payment(PaymentView.of(row)) for row in rows]
+    gone = await db.fetch(sql.REVERSALS_OPEN, limit, after.since, after.id)
+    found += [waiting_reversal(row) for row in gone]
     return sorted(found, key=lambda one: (one.since, one.id))[:limit]
 
 
@@ -139,6 +141,22 @@ def waiting_payment(one: PaymentView) -> Waiting:
         one.since,
         why,
         next_step,
+    )
+
+
+def waiting_reversal(row: Row) -> Waiting:
+    """A payment that M-Pesa is said to have taken back as one of the things that wait."""
+    asked = row["next_attempt_at"] is not None
+    return Waiting(
+        "reversal",
+        row["id"],
+        wire_id("rev", row["id"]),
+        KES.units(int(row["amount"])),
+        row["receipt"],
+        row["state"],
+        row["state_since"],
+        row["why"] or f"M-Pesa's word; told by its {row['heard_from']}",
+        "M-Pesa is asked about it" if asked else "A person looks in M-Pesa's portal",
     )
 
 

@@ -24,7 +24,7 @@ from hazina.rails.mpesa.wire import (
     whole_shillings,
 )
 from hazina.rails.ports import CallbackKind, Event, PaymentNotice, Unparsable
-from hazina.rails.receipts import PulledPage, PulledPayment, ReturnOrder
+from hazina.rails.receipts import PulledPage, PulledPayment, PulledReturn, ReturnOrder
 
 ACCOUNT_MAX = 20
 RETURN_KES = (1, 250_000)
@@ -189,8 +189,16 @@ def read_pull(fields: Mapping[str, object]) -> PullReply | None:
     rows = _rows(fields.get("Response"))
     if rows is None:
         return None
-    found = [payment for row in rows if (payment := _pulled(row)) is not None]
-    return PullReply(PulledPage(tuple(found), len(rows)))
+    returned = [row for row in rows if _is_reversal(row)]
+    found = [_pulled(row) for row in rows if not _is_reversal(row)]
+    back = [_pulled_return(row) for row in returned]
+    return PullReply(
+        PulledPage(
+            tuple(one for one in found if one is not None),
+            len(rows),
+            tuple(one for one in back if one is not None),
+        )
+    )
 
 
 def _rows(value: object) -> list[Mapping[str, object]] | None:
@@ -200,6 +208,19 @@ def _rows(value: object) -> list[Mapping[str, object]] | None:
         return None
     flat = [row for part in value for row in (part if isinstance(part, list) else [part])]
     return [row for row in flat if isinstance(row, dict)]
+
+
+def _is_reversal(row: Mapping[str, object]) -> bool:
+    """Nobody documents such lines; should one come it must never be taken for a payment."""
+    kind = row.get("transactiontype")
+    return isinstance(kind, str) and "revers" in kind.lower()
+
+
+def _pulled_return(row: Mapping[str, object]) -> PulledReturn | None:
+    receipt, amount = read_receipt(row.get("transactionId")), read_cents(row.get("amount"))
+    if receipt is None or not amount:
+        return None
+    return PulledReturn(receipt, abs(amount), read_receipt(row.get("billreference")))
 
 
 def _pulled(row: Mapping[str, object]) -> PulledPayment | None:

@@ -181,6 +181,7 @@ def _status(fields: Mapping[str, object] | None) -> Event:
         charge_units=_charge(_value(items, "DebitPartyCharges")),
         completed_at=read_time(_value(items, "FinalisedTime")),
         payee=party_number(_value(items, "CreditPartyName")),
+        payer=party_number(_value(items, "DebitPartyName")),
     )
 
 

@@ -12,13 +12,16 @@ from uuid import UUID
 from fastapi import APIRouter, Request
 from starlette.responses import HTMLResponse
 
+from hazina.desk.debts.service import Debts
 from hazina.desk.webkit.charts import Chart, Series, line_chart
 from hazina.desk.webkit.current import OptionalCustomer
+from hazina.desk.webkit.filters import plain
 from hazina.desk.webkit.templates import render
 from hazina.desk.webkit.view import Activity, Column, Figure, Link, Step, StepState, Value
 from hazina.flows.deposits import pages as deposit_pages
 from hazina.flows.deposits.request import Deposits
 from hazina.flows.money_form import handset_url
+from hazina.flows.watch import age
 from hazina.flows.withdrawals import pages as withdrawal_pages
 from hazina.flows.withdrawals.request import Withdrawals
 from hazina.identity.customers import Customers
@@ -87,6 +90,7 @@ async def front(request: Request, customer: OptionalCustomer) -> HTMLResponse:
         request,
         "wallet/home.html",
         customer=customer,
+        debt=await _debt(house, customer.id, now),
         fresh=fresh,
         beginning=BEGINNING,
         handset=await _handset(house, customer) if fresh else "",
@@ -107,6 +111,19 @@ async def _balances(house: House, owner: UUID) -> Balances:
     nothing = {a: Balance(a.units(0), a.units(0), a.units(0)) for a in SHOWN_ASSETS}
     found = await house.get(Ledger).balances_by_purpose(house.db, owner)
     return nothing | {b.posted.asset: b for purpose, b in found if purpose == Purpose.WALLET}
+
+
+async def _debt(house: House, owner: UUID, now: datetime) -> str:
+    """What is owed since M-Pesa took a payment back, in a sentence; empty where nothing is."""
+    debts = await house.get(Debts).list_of(house.db, owner)
+    if not debts:
+        return ""
+    owed = KES.units(sum(one.outstanding.units for one in debts))
+    return (
+        f"M-Pesa took back a payment after you had spent it, {age(debts[0].since, now)} ago. You"
+        f" owe {plain(owed)}. What you put in repays it first; until then nothing can be taken"
+        " out."
+    )
 
 
 def _has_gold(house: House) -> bool:

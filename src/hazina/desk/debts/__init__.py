@@ -1,0 +1,1 @@
+"""What customers owe the house, repaid by whatever comes to them first."""
