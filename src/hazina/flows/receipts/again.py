@@ -11,6 +11,7 @@ from hazina.flows.deposits.request import ADVANCE as ASK_DEPOSIT
 from hazina.flows.receipts import repository as sql
 from hazina.flows.receipts.hear import ADVANCE as ASK_PAYMENT
 from hazina.flows.receipts.pull import Puller
+from hazina.flows.receipts.reversals import JOB as ASK_REVERSAL
 from hazina.flows.withdrawals import oversight as withdrawals
 from hazina.flows.withdrawals.request import ADVANCE as ASK_WITHDRAWAL
 from hazina.infra.audit import Audit
@@ -23,6 +24,7 @@ WAYS = {
     "deposit": (deposits.DUE_NOW, ASK_DEPOSIT),
     "withdrawal": (withdrawals.DUE_NOW, ASK_WITHDRAWAL),
     "payment": (sql.DUE_NOW, ASK_PAYMENT),
+    "reversal": (sql.REVERSAL_DUE_NOW, ASK_REVERSAL),
 }
 
 

@@ -340,11 +340,11 @@ async def _question(tx: Tx, house: House, wire: str, forms: Mapping[str, Form]) 
         seen, ways = withdrawals.watched(row), await exits.of_withdrawal(tx, house, row, forms)
         return Question(waiting_withdrawal(seen), not seen.settled, seen.path, [], [], ways)
     if kind == "reversal":
-        return await _reversal(tx, house, found)
+        return await _reversal(tx, house, found, forms)
     return await _payment(tx, house, found, forms)
 
 
-async def _reversal(tx: Tx, house: House, found: UUID) -> Question:
+async def _reversal(tx: Tx, house: House, found: UUID, forms: Mapping[str, Form]) -> Question:
     row = await tx.fetchrow(sql.REVERSAL, found)
     if row is None:
         raise NotFound
@@ -355,13 +355,11 @@ async def _reversal(tx: Tx, house: House, found: UUID) -> Question:
         Line("What took it back", row["by_receipt"]),
         Line("Told by", row["heard_from"]),
         Line("Times asked about", row["questions"]),
-        Line(
-            "Taken from", (await house.get(Customers).get(tx, owner)).username if owner else None
-        ),
+        Line("Taken from", (await house.get(Customers).get(tx, owner)).username if owner else None),
     ]
-    still = row["state"] == "claimed"
+    ways = exits.of_reversal(row, forms)
     chapters = [Chapter("Timeline", EVENT_COLUMNS, events, "")]
-    return Question(waiting_reversal(row), still, "", lines, chapters, [])
+    return Question(waiting_reversal(row), bool(ways), "", lines, chapters, ways)
 
 
 async def _payment(tx: Tx, house: House, found: UUID, forms: Mapping[str, Form]) -> Question:

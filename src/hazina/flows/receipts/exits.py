@@ -12,7 +12,7 @@ from hazina.flows.deposits.states import DepositState
 from hazina.flows.receipts import repository as sql
 from hazina.flows.receipts.repository import PaymentView
 from hazina.flows.receipts.statements import Statements
-from hazina.flows.receipts.states import PaymentState
+from hazina.flows.receipts.states import PaymentState, ReversalState
 from hazina.flows.withdrawals.resend import Resend
 from hazina.flows.withdrawals.states import WithdrawalState
 from hazina.identity.customers import Customers
@@ -114,6 +114,13 @@ async def of_withdrawal(tx: Tx, house: House, row: Row, forms: Mapping[str, Form
         )
     )
     return found
+
+
+def of_reversal(row: Row, forms: Mapping[str, Form]) -> list[Exit]:
+    """What may be done about a payment that M-Pesa is said to have taken back: ask."""
+    if row["state"] != ReversalState.CLAIMED.value:
+        return []
+    return [_ask(forms, "M-Pesa's word books it. A question moves no money.")]
 
 
 async def of_payment(

@@ -26,6 +26,9 @@ SET amount = $2, account = $3, payer_index = coalesce($4, payer_index), payer_sh
 WHERE id = $1 AND state IN ('incoming', 'dismissed')
 """
 STATE_OF = "SELECT state FROM receipts.payment WHERE receipt = $1"
+REVERSAL_DUE_NOW = """
+UPDATE receipts.reversal SET next_attempt_at = $2 WHERE id = $1 AND state = 'claimed'
+"""
 REVERSAL = "SELECT * FROM receipts.reversal WHERE id = $1"
 REVERSALS_OPEN = """
 SELECT id, receipt, amount, heard_from, state, state_since, next_attempt_at, why

@@ -15,13 +15,12 @@ from starlette.responses import HTMLResponse
 from hazina.desk.debts.service import Debts
 from hazina.desk.webkit.charts import Chart, Series, line_chart
 from hazina.desk.webkit.current import OptionalCustomer
-from hazina.desk.webkit.filters import plain
+from hazina.desk.webkit.filters import age, plain
 from hazina.desk.webkit.templates import render
 from hazina.desk.webkit.view import Activity, Column, Figure, Link, Step, StepState, Value
 from hazina.flows.deposits import pages as deposit_pages
 from hazina.flows.deposits.request import Deposits
 from hazina.flows.money_form import handset_url
-from hazina.flows.watch import age
 from hazina.flows.withdrawals import pages as withdrawal_pages
 from hazina.flows.withdrawals.request import Withdrawals
 from hazina.identity.customers import Customers
