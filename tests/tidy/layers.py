@@ -31,7 +31,7 @@ def find_ledger_tables(source: Source) -> Iterator[Finding]:
 SCHEMA_OWNER = {
     "infra": "infra", "ledger": "ledger", "identity": "identity", "desk": "desk",
     "deposits": "flows/deposits", "withdrawals": "flows/withdrawals", "gold": "products/gold",
-    "receipts": "flows/receipts",
+    "receipts": "flows/receipts", "mpesa": "rails/mpesa",
     "pgqueuer": "infra",
 }  # fmt: skip
 TABLE_USE = re.compile(r"\b(?:FROM|JOIN|INTO|UPDATE|TABLE)\s+(?:ONLY\s+)?([a-z_]+)\.[a-z_]+")

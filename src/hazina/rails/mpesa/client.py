@@ -69,7 +69,7 @@ class Gateway:
         """This will POST once, and once more with a new token where the first was refused."""
         sent = await self._send(call, body)
         if isinstance(sent, Sent) and row_of(call, sent.reply).verdict is Verdict.TOKEN:
-            self._tokens.drop(sent.token)
+            await self._tokens.drop(sent.token)
             sent = await self._send(call, body)
         return sent.reply if isinstance(sent, Sent) else sent
 

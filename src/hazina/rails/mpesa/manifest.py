@@ -1,5 +1,7 @@
 """What the M-Pesa rail offers: the two ports, the callbacks' door, and the job that reads them."""
 
+from pathlib import Path
+
 import structlog
 
 from hazina.infra.audit import Audit
@@ -18,6 +20,7 @@ from hazina.rails.mpesa.credential import load_certificate
 from hazina.rails.mpesa.null import NullCollections, NullPayouts
 from hazina.rails.mpesa.receipts import MpesaReceipts, NullReceipts
 from hazina.rails.mpesa.results import parse
+from hazina.rails.mpesa.shared_token import TokenRow
 from hazina.rails.mpesa.token import TokenSource
 from hazina.rails.ports import PayoutRail, Rails
 from hazina.rails.receipts import ReceiptRail
@@ -35,7 +38,7 @@ def build(house: House) -> None:
         house.db, inbox, jobs, house.clock, audit=house.get(Audit), source=SOURCE, parse=parse
     )
     house.put(callbacks)
-    gateway = make_gateway(house.settings, house.get(Http), house.clock)
+    gateway = make_gateway(house)
     rails = make_rails(house.settings, house.get(Http), house.clock, gateway)
     receipts = make_receipts(house.settings, gateway, house.get(Vault))
     house.put(receipts, kind=ReceiptRail)
@@ -43,12 +46,22 @@ def build(house: House) -> None:
     house.put(CallbackDoor(house.db, inbox, jobs, house.clock, house.settings, callbacks))
 
 
-def make_gateway(settings: Settings, http: Http, clock: Clock) -> Gateway | None:
-    """This will make the one line to M-Pesa, with its one token. Raises: MpesaMisconfigured."""
-    if settings.mpesa_mode is MpesaMode.NULL:
+def make_gateway(house: House) -> Gateway | None:
+    """This will make the one line to M-Pesa, with the one token that all processes share.
+
+    Raises: MpesaMisconfigured.
+    """
+    if house.settings.mpesa_mode is MpesaMode.NULL:
         return None
-    conf = read_conf(settings)
-    return Gateway(http, conf, TokenSource(http, conf, clock))
+    conf, http, clock = read_conf(house.settings), house.get(Http), house.clock
+    row = TokenRow(
+        house.db,
+        house.get(Vault),
+        clock,
+        base_url=conf.base_url,
+        consumer_key=conf.consumer_key,
+    )
+    return Gateway(http, conf, TokenSource(http, conf, clock, row))
 
 
 def make_receipts(settings: Settings, gateway: Gateway | None, vault: Vault) -> ReceiptRail:
@@ -83,4 +96,9 @@ def make_rails(
     return Rails(MpesaCollections(gateway, conf), payouts)
 
 
-MANIFEST = Manifest(name="mpesa", build=build, callbacks=(router,))
+MANIFEST = Manifest(
+    name="mpesa",
+    build=build,
+    migrations=Path(__file__).parent / "migrations",
+    callbacks=(router,),
+)

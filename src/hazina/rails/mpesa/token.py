@@ -1,24 +1,26 @@
-"""The access token: one per process, fetched by one caller at a time for all of them.
+"""The access token: one for all processes, fetched by one caller at a time for all of them.
 
 Invariants: never fetched per call (the firewall blocks that); renewed 60 s early; dropped only by
 who was refused with the very token in force, so that many refusals at once fetch one new token.
-Safaricom says that a new token ends the one before: with several processes they end each other's,
-which costs a refusal and a second fetch now and then, never a payment.
+Callers of one process share one look (here); processes share one row (``shared_token``).
 Whatever goes wrong here, the call it was for has not been sent: always Rejected, never Unknown.
 """
 
 import asyncio
 import base64
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import structlog
 
+from hazina.infra.db import DatabaseLost
 from hazina.infra.http import Http, HttpAnswer, HttpNotSent, HttpUnknown
 from hazina.kernel.clock import Clock
 from hazina.kernel.outcome import Rejected
 from hazina.rails.mpesa.conf import MpesaConf
 from hazina.rails.mpesa.errors import WORDS
+from hazina.rails.mpesa.shared_token import TokenRow
 from hazina.rails.mpesa.wire import clean, read_code, read_reply
 
 log = structlog.stdlib.get_logger()
@@ -29,6 +31,8 @@ EARLY_S = 60
 FALLBACK_LIFETIME_S = 300
 # A refusal answers everyone for this long: hammering is what the firewall blocks for.
 REFUSAL_S = 5
+# Beyond the call's own timeout; and how often those look who wait for another process.
+LEASE_MARGIN, LOOK_EVERY = timedelta(seconds=10), timedelta(milliseconds=50)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +46,13 @@ class Held:
 class TokenSource:
     """Tokens of one app on one environment."""
 
-    def __init__(self, http: Http, conf: MpesaConf, clock: Clock) -> None:
+    def __init__(
+        self, http: Http, conf: MpesaConf, clock: Clock, shared: TokenRow | None = None
+    ) -> None:
         self._http = http
         self._conf = conf
         self._clock = clock
+        self._shared = shared
         self._held: Held | None = None
         self._fetching: asyncio.Task[Held] | None = None
 
@@ -59,15 +66,46 @@ class TokenSource:
             held = await asyncio.shield(self._fetching)
         return held.answer
 
-    def drop(self, token: str) -> None:
-        """This will forget ``token`` if it is the one in force."""
+    async def drop(self, token: str) -> None:
+        """This will forget ``token``, here and for all, if it is the one in force."""
         if self._held is not None and self._held.answer == token:
             self._held = None
+        if self._shared is not None:
+            with suppress(DatabaseLost):
+                await self._shared.drop(token)
 
     async def _fetch(self) -> Held:
-        answer, lifetime_s = await self._ask()
-        self._held = Held(answer, self._clock.now() + timedelta(seconds=lifetime_s))
+        try:
+            self._held = await self._fetch_shared() if self._shared else await self._fetch_own()
+        except DatabaseLost:
+            # Nothing was sent; without the row another process's token might be ended.
+            return Held(_refused("not_sent", retry=True), self._clock.now())
         return self._held
+
+    async def _fetch_own(self) -> Held:
+        answer, lifetime_s = await self._ask()
+        return Held(answer, self._clock.now() + timedelta(seconds=lifetime_s))
+
+    async def _fetch_shared(self) -> Held:
+        """The row's token; else this process fetches, or waits for the one that does."""
+        assert self._shared is not None
+        lease_for = timedelta(seconds=self._conf.timeout_s) + LEASE_MARGIN
+        for _ in range(max(1, int(lease_for / LOOK_EVERY))):
+            if found := await self._shared.find():
+                return Held(found.token, found.until)
+            lease = await self._shared.lease(lease_for)
+            if lease is not None:
+                return await self._fetch_leased(self._shared, lease)
+            await asyncio.sleep(LOOK_EVERY.total_seconds())
+        return Held(_refused("not_sent", retry=True), self._clock.now())
+
+    async def _fetch_leased(self, shared: TokenRow, lease: datetime) -> Held:
+        held = await self._fetch_own()
+        if isinstance(held.answer, str):
+            await shared.keep(held.answer, held.until)
+        else:
+            await shared.give_up(lease)
+        return held
 
     async def _ask(self) -> tuple[str | Rejected, int]:
         pair = f"{self._conf.consumer_key}:{self._conf.consumer_secret}".encode()
