@@ -37,6 +37,16 @@ def pytest_configure(config: pytest.Config) -> None:
     config.add_cleanup(lambda: running.__exit__(None, None, None))
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Soaks take minutes or hours: they run by name."""
+    if "soak" in config.option.markexpr:
+        return
+    soaks = [item for item in items if item.get_closest_marker("soak")]
+    if soaks:
+        config.hook.pytest_deselected(items=soaks)
+        items[:] = [item for item in items if item not in soaks]
+
+
 def _only_tidy(chosen: list[str]) -> bool:
     """The house laws read files and need no database."""
     tidy = Path(__file__).parent / "tidy"

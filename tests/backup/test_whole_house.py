@@ -69,6 +69,7 @@ class Person:
 
 @pytest.fixture
 def house(data_dir: Path, free_port: int) -> Iterator[Up]:
+    """Of one test that tells all, since each first start costs seconds."""
     up = Up(data_dir, "--port", str(free_port))
     try:
         yield up.wait_started()
@@ -78,9 +79,18 @@ def house(data_dir: Path, free_port: int) -> Iterator[Up]:
         EmbeddedPostgres(data_dir).discard()
 
 
-def test_from_the_copy_to_the_first_payout_after_the_release(house: Up, room: Path) -> None:
-    person, copies, back = Person(house, new=True), room / "copies", room / "back"
-    assert person.ask("deposits", "1000").status_code == 202
+def test_switched_off_drilled_copied_lost_and_restored(house: Up, room: Path) -> None:
+    person = Person(house, new=True)
+    a_switch_and_maintenance_reach_the_running_processes(house, person)
+    the_drill_tries_it_all_and_leaves_nothing(house, room)
+    from_the_copy_to_the_first_payout_after_the_release(house, room, person)
+
+
+def from_the_copy_to_the_first_payout_after_the_release(
+    house: Up, room: Path, person: Person
+) -> None:
+    copies, back = room / "copies", room / "back"
+    assert person.ask("deposits", "900").status_code == 202
     person.on_phone("1000.00")
     person.in_wallet("1000.00")
     assert person.ask("withdrawals", "600").status_code == 202
@@ -134,8 +144,8 @@ def _demo_password(up: Up) -> str:
     return line.split()[2]
 
 
-def test_a_switch_and_maintenance_reach_the_running_processes(house: Up) -> None:
-    person, data = Person(house, new=True), ("--data", str(house.data_dir))
+def a_switch_and_maintenance_reach_the_running_processes(house: Up, person: Person) -> None:
+    data = ("--data", str(house.data_dir))
     assert hazina("switch", "off", "mpesa.in", "--reason", "a test", *data).returncode == 0
     assert person.ask("deposits", "100").json()["error"]["code"] == "rail_stopped"
     listed = json.loads(hazina("switch", "list", "--json", *data).stdout)
@@ -152,10 +162,9 @@ def test_a_switch_and_maintenance_reach_the_running_processes(house: Up) -> None
     assert hazina("switch", "on", "mpesa.in", *data).returncode == 0
     assert person.ask("deposits", "100").status_code == 202
     person.in_wallet("100.00")
-    person.close()
 
 
-def test_the_drill_tries_it_all_and_leaves_nothing(house: Up, room: Path) -> None:
+def the_drill_tries_it_all_and_leaves_nothing(house: Up, room: Path) -> None:
     done = hazina("drill", "--data", str(house.data_dir), "--room", str(room), "--json")
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)

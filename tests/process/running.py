@@ -150,9 +150,9 @@ class Up:
     def child(self, name: str) -> int | None:
         """The process id of web, console, worker or daraja."""
         for pid in children_of(self.process.pid):
-            words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-            if name.encode() in words:
-                return pid
+            with suppress(OSError):  # one that is just going
+                if name.encode() in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0"):
+                    return pid
         return None
 
     def is_ready(self) -> bool:

@@ -85,6 +85,7 @@ def test_every_check_holds_and_nothing_is_left(room: Path) -> None:
     assert is_left(room) == []
 
 
+@pytest.mark.soak
 def test_a_tariff_that_is_not_m_pesas_is_found_in_the_books(room: Path) -> None:
     """We book a charge of 12 where M-Pesa takes 9 for 2,392, and 5 for what is below."""
     tariff = "100:0,1500:5,5000:12,250000:13"

@@ -69,15 +69,16 @@ def _start(launcher: Path) -> subprocess.Popen[str]:
 
 
 class TestLauncher:
-    def test_first_use_makes_the_environment_and_later_use_is_silent(self, tree: Path) -> None:
+    def test_first_use_makes_the_environment_and_later_use_is_silent_and_finds_it(
+        self, tree: Path
+    ) -> None:
         first = _run(tree / "hazina", "up", "--data", "a b")
         assert first.returncode == 0, first.stderr
         assert "making .venv" in first.stderr
         assert "argv up --data a b" in first.stdout
         second = _run(tree / "hazina", "--version")
         assert (second.returncode, second.stderr) == (0, "")
-
-    def test_it_finds_its_tree_through_links_and_keeps_data_beside_it(self, tree: Path) -> None:
+        # Through links too; data are kept beside the tree.
         link = tree.parent / "link"
         link.symlink_to("a clone/hazina")
         said = _run(link, "up").stdout

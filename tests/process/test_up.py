@@ -54,70 +54,69 @@ def house(start: Start, free_port: int) -> Up:
 
 @linux_only
 class TestUp:
-    def test_it_starts_everything_and_sigterm_stops_everything_within_seconds(
-        self, house: Up
+    """Stories, since each first start costs seconds: what one leaves, the next goes on from."""
+
+    def test_it_starts_everything_heals_itself_and_sigterm_stops_everything(
+        self, house: Up, start: Start
     ) -> None:
         assert house.is_ready()
         for address in house.ports.values():
             assert f"http://127.0.0.1:{address}" in house.said
+        assert len(children_of(house.process.pid)) == 6  # web, console, worker, 2 sims, postgres
+
+        a_second_one_says_where_the_first_is(house, start())
+        for name in ("worker", "web", "daraja"):
+            a_killed_process_comes_back(house, name)
+        wait_until("the wallet answers again", house.is_ready, deadline_s=60)
+        a_killed_postgresql_comes_back(house)
+
         pids = children_of(house.process.pid)
-        assert len(pids) == 6  # web, console, worker, daraja, sms, postgres
         assert house.end(signal.SIGTERM) == 0
         assert all(is_gone(pid)() for pid in pids)
         assert nothing_is_left(house.data_dir)
 
-    def test_ctrl_c_stops_it_too(self, house: Up) -> None:
-        assert house.end(signal.SIGINT) == 0
-        assert "everything is stopped" in house.said
-        assert nothing_is_left(house.data_dir)
-
-    def test_a_second_one_on_the_same_data_says_where_the_first_is(
-        self, house: Up, start: Start
-    ) -> None:
-        second = start()
-        assert second.process.wait(60) == 1
-        assert f"already running on {house.data_dir}, pid {house.process.pid}" in second.said
-        assert f"http://127.0.0.1:{house.ports['wallet']}" in second.said
-        assert house.is_ready()
-
-    def test_a_killed_process_comes_back_and_a_line_says_so(self, house: Up) -> None:
-        for name in ("worker", "web", "daraja"):
-            before = house.child(name)
-            assert before is not None
-            os.kill(before, signal.SIGKILL)
-            wait_until(
-                f"{name} is back",
-                lambda name=name, before=before: house.child(name) not in (None, before),
-            )
-            assert f"{name} was ended by SIGKILL; starting it again" in house.said
-        wait_until("the wallet answers again", house.is_ready, deadline_s=60)
-
-    def test_a_killed_postgresql_comes_back_and_the_others_reconnect(self, house: Up) -> None:
-        web, before = house.child("web"), house.postmaster
-        os.kill(before, signal.SIGKILL)
-        wait_until("PostgreSQL is back", lambda: "PostgreSQL is back" in house.said)
-        wait_until("the wallet is ready again", house.is_ready, deadline_s=60)
-        assert house.postmaster != before
-        assert house.child("web") == web
-
-    def test_after_a_killed_supervisor_the_next_up_goes_on_at_the_same_addresses(
+    def test_after_any_death_the_next_up_goes_on_and_ctrl_c_stops_it_too(
         self, house: Up, start: Start
     ) -> None:
         ports, children = house.ports, children_of(house.process.pid)
         house.process.kill()
         house.process.wait(60)
-        following = start().wait_started()
-        assert following.ports == ports
+        second = start().wait_started()
+        assert second.ports == ports
         assert all(is_gone(pid)() for pid in children)
-        assert following.is_ready()
-        assert following.end() == 0
+        assert second.is_ready()
 
-    def test_after_everything_was_killed_the_next_up_goes_on(self, house: Up, start: Start) -> None:
-        house.kill_everything()
-        following = start().wait_started()
-        assert following.is_ready()
-        assert following.end() == 0
-        assert nothing_is_left(house.data_dir)
+        second.kill_everything()
+        third = start().wait_started()
+        assert third.is_ready()
+
+        assert third.end(signal.SIGINT) == 0
+        assert "everything is stopped" in third.said
+        assert nothing_is_left(third.data_dir)
+
+
+def a_second_one_says_where_the_first_is(house: Up, second: Up) -> None:
+    assert second.process.wait(60) == 1
+    assert f"already running on {house.data_dir}, pid {house.process.pid}" in second.said
+    assert f"http://127.0.0.1:{house.ports['wallet']}" in second.said
+    assert house.is_ready()
+
+
+def a_killed_process_comes_back(house: Up, name: str) -> None:
+    before = house.child(name)
+    assert before is not None
+    os.kill(before, signal.SIGKILL)
+    wait_until(f"{name} is back", lambda: house.child(name) not in (None, before))
+    assert f"{name} was ended by SIGKILL; starting it again" in house.said
+
+
+def a_killed_postgresql_comes_back(house: Up) -> None:
+    web, before = house.child("web"), house.postmaster
+    os.kill(before, signal.SIGKILL)
+    wait_until("PostgreSQL is back", lambda: "PostgreSQL is back" in house.said)
+    wait_until("the wallet is ready again", house.is_ready, deadline_s=60)
+    assert house.postmaster != before
+    assert house.child("web") == web
 
 
 class TestPorts:
