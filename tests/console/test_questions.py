@@ -82,6 +82,7 @@ class TestAnUnknownPayout:
         assert "This is answered" in await seen(desk.clerk, path)
         gone = await desk.clerk.send(f"{path}/ask", {}, page="/approvals")
         assert gone.status_code == 409
+        assert "M-Pesa cannot be asked about this" in words(gone.text)
         assert await desk.trail() == ["withdrawal.asked_again", "request.refused"]
 
     async def test_is_freed_on_proof_by_two_persons(self, world: World, desk: Desk) -> None:

@@ -184,6 +184,8 @@ TABLE = {
         console GET /open-questions
         console GET /open-questions/{wire}
         console GET /suspense
+        console GET /customers
+        console GET /customers/{customer_id}
         console GET /statements
         console GET /approvals
         console GET /approvals/{approval_id}
@@ -196,6 +198,7 @@ TABLE = {
         console POST /held-jobs/{key}/retry
         console POST /statements
         console POST /statements/list
+        console POST /customers/{customer_id}/stop
     """,
     For.KEEPER: """
         console GET /open-questions/{wire}/resend
@@ -206,6 +209,7 @@ TABLE = {
         console POST /open-questions/{wire}/returned
         console POST /approvals/{approval_id}/approve
         console POST /approvals/{approval_id}/reject
+        console POST /customers/{customer_id}/lift
         wallet POST /api/v1/gold/prices
         wallet POST /api/v1/gold/pools
         wallet POST /api/v1/gold/pools/{pool_id}/topup

@@ -47,7 +47,7 @@ k.id, k.label, k.scopes, k.networks, k.created_at, k.expires_at, k.revoked_at, k
 FIND = """
 SELECT k.id AS key_id, k.secret_sealed, k.scopes, k.networks, k.expires_at, k.revoked_at,
        c.id, c.username, c.email_masked, c.phone_masked, c.kind, c.created_at,
-       g.frozen_at IS NOT NULL AS frozen
+       g.frozen_at IS NOT NULL OR g.blocked_at IS NOT NULL AS frozen
 FROM identity.api_key k
 JOIN identity.customer c ON c.id = k.customer_id AND c.disabled_at IS NULL
 LEFT JOIN identity.guard g ON g.customer_id = k.customer_id

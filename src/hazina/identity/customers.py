@@ -9,6 +9,8 @@ from hazina.identity.repository import (
     CUSTOMER_BY_ID,
     CUSTOMER_BY_PHONE,
     CUSTOMER_BY_USERNAME,
+    CUSTOMERS_BEFORE,
+    CUSTOMERS_NAMED,
     SEALED_CONTACTS,
     Reads,
     customer_of,
@@ -16,9 +18,13 @@ from hazina.identity.repository import (
 from hazina.infra.db import Tx
 from hazina.infra.vault import CustomerVault, Vault
 from hazina.kernel.errors import NotFound
+from hazina.kernel.ids import parse_id, wire_id
+from hazina.kernel.page import Page
 
 EMAIL_INDEX = "identity.customer.email"
 PHONE_INDEX = "identity.customer.phone"
+PREFIX = "cus"
+LAST = UUID(int=2**128 - 1)
 
 
 def email_context(customer_id: UUID) -> str:
@@ -48,6 +54,19 @@ class Customers:
         """``username`` in the form ``parse_username`` gives."""
         row = await db.fetchrow(CUSTOMER_BY_USERNAME, username)
         return customer_of(row) if row else None
+
+    async def list_named(self, db: Reads, beginning: str, *, limit: int) -> list[Customer]:
+        """Customers whose username begins like that, in the order of their names."""
+        rows = await db.fetch(CUSTOMERS_NAMED, beginning, limit)
+        return [customer_of(row) for row in rows]
+
+    async def list_newest(
+        self, db: Reads, *, limit: int, cursor: str | None = None
+    ) -> Page[Customer]:
+        """All customers, the newest first."""
+        before = parse_id(PREFIX, cursor) if cursor else LAST
+        rows = await db.fetch(CUSTOMERS_BEFORE, before, limit + 1)
+        return Page.of([customer_of(row) for row in rows], limit, lambda c: wire_id(PREFIX, c.id))
 
     async def find_by_phone(self, db: Reads, phone: Phone) -> Customer | None:
         index = self._vault.blind_index(phone.e164, purpose=PHONE_INDEX)

@@ -1,7 +1,8 @@
-"""Guards of outward money: a cool-down after what a thief would do first, and the customer's brake.
+"""Guards of outward money: a cool-down after what a thief would do first, and two brakes.
 
 A cool-down holds back outward moves until a time; a freeze holds back every money command until the
-customer lifts it. What comes in is booked all the same.
+customer lifts it, a block until an operator does: neither lifts the other. What comes in is booked
+all the same.
 """
 
 import base64
@@ -16,9 +17,12 @@ from hazina.infra.db import Tx
 from hazina.infra.outbox import Outbox
 from hazina.infra.vault import Vault
 from hazina.kernel.actor import Actor
-from hazina.kernel.errors import Kind, Refusal
+from hazina.kernel.errors import Invalid, Kind, Refusal
 
-GUARD = "SELECT cool_until, cool_why, frozen_at FROM identity.guard WHERE customer_id = $1"
+GUARD = """
+SELECT cool_until, cool_why, frozen_at, blocked_at, blocked_by, blocked_why FROM identity.guard
+WHERE customer_id = $1
+"""
 COOL = """
 INSERT INTO identity.guard AS g (customer_id, cool_until, cool_why) VALUES ($1, $2, $3)
 ON CONFLICT (customer_id) DO UPDATE SET cool_until = excluded.cool_until,
@@ -34,6 +38,17 @@ WHERE g.frozen_at IS NULL
 UNFREEZE = """
 UPDATE identity.guard SET frozen_at = NULL, frozen_why = NULL
 WHERE customer_id = $1 AND frozen_at IS NOT NULL
+"""
+BLOCK = """
+INSERT INTO identity.guard AS g (customer_id, blocked_at, blocked_by, blocked_why)
+VALUES ($1, $2, $3, $4)
+ON CONFLICT (customer_id) DO UPDATE SET blocked_at = excluded.blocked_at,
+    blocked_by = excluded.blocked_by, blocked_why = excluded.blocked_why
+WHERE g.blocked_at IS NULL
+"""
+UNBLOCK = """
+UPDATE identity.guard SET blocked_at = NULL, blocked_by = NULL, blocked_why = NULL
+WHERE customer_id = $1 AND blocked_at IS NOT NULL
 """
 
 
@@ -62,6 +77,33 @@ class AccountFrozen(Refusal):
     action = "Unfreeze it under Security; that needs a second proof."
 
 
+class AccountBlocked(Refusal):
+    """We have stopped the account: no money command is taken until one of us lifts it."""
+
+    code = "account_blocked"
+    kind = Kind.FORBIDDEN
+    message = "This account is stopped by us."
+    action = "Nothing is lost, and what comes in is booked. Ask us to look at it."
+
+
+class AlreadyBlocked(Refusal):
+    """Somebody was quicker."""
+
+    code = "already_blocked"
+    kind = Kind.CONFLICT
+    message = "This account is stopped already."
+    action = "Reload to see why."
+
+
+class NotBlocked(Refusal):
+    """There is nothing to lift."""
+
+    code = "not_blocked"
+    kind = Kind.CONFLICT
+    message = "This account is not stopped by us."
+    action = "What the customer froze, the customer lifts."
+
+
 WHY = {
     "password_reset": "the password was reset a short time ago",
     "new_device": "the account was opened on a new device a short time ago",
@@ -76,6 +118,16 @@ class Standing:
     frozen_at: datetime | None = None
     cool_until: datetime | None = None
     cool_why: str = ""
+    blocked_at: datetime | None = None
+    blocked_by: str = ""
+    blocked_why: str = ""
+
+    def require_open(self) -> None:
+        """Raises: AccountBlocked, AccountFrozen."""
+        if self.blocked_at is not None:
+            raise AccountBlocked
+        if self.frozen_at is not None:
+            raise AccountFrozen
 
     def cooling(self, now: datetime) -> bool:
         return self.cool_until is not None and self.cool_until > now
@@ -93,7 +145,14 @@ class Guards:
         row = await reader.fetchrow(GUARD, customer_id)
         if row is None:
             return Standing()
-        return Standing(row["frozen_at"], row["cool_until"], row["cool_why"] or "")
+        return Standing(
+            row["frozen_at"],
+            row["cool_until"],
+            row["cool_why"] or "",
+            row["blocked_at"],
+            row["blocked_by"] or "",
+            row["blocked_why"] or "",
+        )
 
     async def cool(
         self, tx: Tx, customer_id: UUID, why: str, actor: Actor, now: datetime
@@ -109,15 +168,13 @@ class Guards:
         return until
 
     async def require_open(self, reader: Reads, customer_id: UUID) -> None:
-        """Raises: AccountFrozen."""
-        if (await self.standing(reader, customer_id)).frozen_at is not None:
-            raise AccountFrozen
+        """Raises: AccountBlocked, AccountFrozen."""
+        (await self.standing(reader, customer_id)).require_open()
 
     async def require_warm(self, reader: Reads, customer_id: UUID, now: datetime) -> None:
-        """Raises: AccountFrozen, CoolingDown."""
+        """Raises: AccountBlocked, AccountFrozen, CoolingDown."""
         standing = await self.standing(reader, customer_id)
-        if standing.frozen_at is not None:
-            raise AccountFrozen
+        standing.require_open()
         if standing.cooling(now):
             assert standing.cool_until is not None
             raise CoolingDown(standing.cool_why, standing.cool_until)
@@ -138,6 +195,26 @@ class Guards:
         await self._tell(tx, "unfrozen", customer_id, {}, actor, now)
         return True
 
+    async def block(
+        self, tx: Tx, customer_id: UUID, why: str, *, by: str, actor: Actor, now: datetime
+    ) -> None:
+        """This will stop every money command of the account in the house's name; ``by`` is the
+        operator. Raises: AlreadyBlocked, Invalid without a reason."""
+        reason = _reason(why)
+        if not await tx.execute(BLOCK, customer_id, now, by, reason):
+            raise AlreadyBlocked
+        await self._tell(tx, "blocked", customer_id, {"why": reason}, actor, now)
+
+    async def unblock(
+        self, tx: Tx, customer_id: UUID, why: str, actor: Actor, now: datetime
+    ) -> None:
+        """This will lift a block; a freeze of the customer's own stays.
+        Raises: NotBlocked, Invalid without a reason."""
+        reason = _reason(why)
+        if not await tx.execute(UNBLOCK, customer_id):
+            raise NotBlocked
+        await self._tell(tx, "unblocked", customer_id, {"why": reason}, actor, now)
+
     async def _tell(
         self,
         tx: Tx,
@@ -152,6 +229,12 @@ class Guards:
         )
         payload = {"customer_id": str(customer_id)}
         await self._outbox.emit(tx, f"customer.{what}", customer_id, payload, now)
+
+
+def _reason(why: str) -> str:
+    if not why.strip():
+        raise Invalid.field("reason", "Say why: whoever looks later has only your word.")
+    return why.strip()[:300]
 
 
 class StopCodes:

@@ -96,6 +96,16 @@ CUSTOMER_BY_USERNAME = """
     SELECT id, username, email_masked, phone_masked, kind, created_at
       FROM identity.customer WHERE username = $1
 """
+# Usernames are ASCII below the tilde, so that this is one stretch of the unique index.
+CUSTOMERS_NAMED = """
+    SELECT id, username, email_masked, phone_masked, kind, created_at
+      FROM identity.customer WHERE username >= $1 AND username < $1 || '~'
+     ORDER BY username LIMIT $2
+"""
+CUSTOMERS_BEFORE = """
+    SELECT id, username, email_masked, phone_masked, kind, created_at
+      FROM identity.customer WHERE id < $1 ORDER BY id DESC LIMIT $2
+"""
 CUSTOMER_BY_PHONE = """
     SELECT id, username, email_masked, phone_masked, kind, created_at
       FROM identity.customer WHERE phone_index = $1

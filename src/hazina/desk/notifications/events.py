@@ -49,6 +49,8 @@ SAYINGS: dict[str, tuple[Saying, ...]] = {
     "customer.owes": (Saying("clawed_back_owes"),),
     "customer.frozen": (Saying("account_frozen"),),
     "customer.unfrozen": (Saying("account_unfrozen"),),
+    "customer.blocked": (Saying("account_blocked"),),
+    "customer.unblocked": (Saying("account_unblocked"),),
 }
 
 

@@ -233,6 +233,24 @@ TEMPLATES: dict[str, Template] = {
         ("Account unfrozen", "Your account is open again, {at}."),
         ("Akaunti imefunguliwa", "Akaunti yako iko wazi tena, {at}."),
     ),
+    "account_blocked": Template(
+        Group.SECURITY,
+        Text(
+            "Account stopped",
+            "We have stopped your account to look at it, {at}. Nothing leaves it until we are"
+            " done; what comes in is booked as always.",
+        ),
+        Text(
+            "Akaunti imezuiwa",
+            "Tumezuia akaunti yako ili tuikague, {at}. Hakuna kinachotoka hadi tumalize;"
+            " kinachoingia kinawekwa kama kawaida.",
+        ),
+    ),
+    "account_unblocked": Template(
+        Group.SECURITY,
+        Text("Account open again", "We have looked at your account: it is open again, {at}."),
+        Text("Akaunti iko wazi tena", "Tumeikagua akaunti yako: iko wazi tena, {at}."),
+    ),
     # The code stops and opens nothing: whoever reads it can only freeze the account.
     "password_reset": Template(
         Group.SECURITY,

@@ -37,6 +37,18 @@ WHERE deposit_id = $1 ORDER BY received_at
 """
 
 
+OWNER = """
+SELECT d.customer_id FROM deposits.mpesa_receipt r
+JOIN deposits.deposit d ON d.id = r.deposit_id WHERE r.receipt = $1
+"""
+
+
+async def find_owner(reader: Reader, receipt: str) -> UUID | None:
+    """Whose prompt was paid under that receipt."""
+    row = await reader.fetchrow(OWNER, receipt)
+    return row["customer_id"] if row else None
+
+
 async def list_all(
     reader: Reader, state: DepositState | None, *, limit: int, cursor: str | None
 ) -> Page[Watched]:

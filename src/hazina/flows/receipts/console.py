@@ -283,12 +283,14 @@ async def _page(
     async with house.db.transaction(readonly=True) as tx:
         question = await _question(tx, house, wire, forms)
         asked = await house.get(Approvals).list_of(tx, question.one.id)
+    ways = {way.name for way in question.exits if not way.missing}
     return render(
         request,
         "receipts/question.html",
         status=max((form.status for form in forms.values()), default=200),
         question=question,
         one=question.one,
+        gone=[form for name, form in forms.items() if name not in ways],
         age=age(question.one.since, now),
         approvals=[(wire_id("apr", one.id), one) for one in asked],
         url=f"/open-questions/{question.one.wire}",

@@ -20,7 +20,7 @@ from hazina.identity.people import Operator
 from hazina.infra.audit import Audit
 from hazina.infra.db import Database, Tx
 from hazina.kernel.actor import Actor
-from hazina.kernel.clock import Clock
+from hazina.kernel.clock import EAT, Clock
 from hazina.kernel.errors import Invalid, Kind, Refusal
 from hazina.kernel.ids import new_id, wire_id
 from hazina.rails.receipts import LineKind, ReceiptRail, StatementLine
@@ -165,7 +165,8 @@ class Statements:
             return [*found, "It is not known when it was sent: nothing can be absent."]
         until = facts.sent_to + SETTLING
         if not await tx.fetchval(COVERED, facts.sent_from, until):
-            found.append(f"No complete statement covers {facts.sent_from:%F %T} to {until:%F %T}.")
+            since, to = (one.astimezone(EAT) for one in (facts.sent_from, until))
+            found.append(f"No complete statement covers {since:%F %T} to {to:%F %T}, Nairobi time.")
         lines = await tx.fetch(PAYOUTS, facts.amount.units, facts.sent_from, until)
         receipts = {row["receipt"] for row in lines}
         strange = receipts - await self._absence.known_receipts(tx, sorted(receipts))

@@ -10,7 +10,7 @@ from prometheus_client import Gauge
 
 from hazina.flows.deposits import oversight as deposits
 from hazina.flows.receipts import repository as sql
-from hazina.flows.receipts.repository import PaymentView
+from hazina.flows.receipts.repository import PaymentView, Reader
 from hazina.flows.receipts.states import PaymentState
 from hazina.flows.watch import BEGINNING, LATE, LATER, LATEST, Place, Watched
 from hazina.flows.withdrawals import oversight as withdrawals
@@ -82,6 +82,12 @@ def waiting_deposit(one: Watched) -> Waiting:
 def waiting_withdrawal(one: Watched) -> Waiting:
     """A withdrawal as one of the things that wait."""
     return _of("withdrawal", one)
+
+
+async def find_payment(reader: Reader, receipt: str) -> PaymentView | None:
+    """The payment that came unasked under that receipt."""
+    row = await reader.fetchrow(sql.OF_RECEIPT, receipt)
+    return PaymentView.of(row) if row else None
 
 
 class Alarms:

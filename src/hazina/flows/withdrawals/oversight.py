@@ -32,6 +32,15 @@ BY_ID = "SELECT * FROM withdrawals.withdrawal WHERE id = $1"
 ASKED = "SELECT asked_at FROM withdrawals.question WHERE withdrawal_id = $1 ORDER BY asked_at"
 
 
+OWNER = "SELECT customer_id FROM withdrawals.withdrawal WHERE receipt = $1"
+
+
+async def find_owner(reader: Reader, receipt: str) -> UUID | None:
+    """Who was paid out under that receipt."""
+    row = await reader.fetchrow(OWNER, receipt)
+    return row["customer_id"] if row else None
+
+
 async def list_all(
     reader: Reader, state: WithdrawalState | None, *, limit: int, cursor: str | None
 ) -> Page[Watched]:

@@ -7,10 +7,13 @@ from fastapi import FastAPI
 
 from hazina.identity.people import CONSOLE
 from hazina.infra.house import House, Manifest, NavItem
-from hazina.web.console import door
+from hazina.web.console import customers, door
 from hazina.web.shell import ShellPlan, include_pages, make_app
 
-OWN_NAV = (NavItem("Control room", "/", "home", order=0),)
+OWN_NAV = (
+    NavItem("Control room", "/", "home", order=0),
+    NavItem("Customers", "/customers", "user", order=16),
+)
 
 
 def create_console_app(
@@ -30,5 +33,5 @@ def create_console_app(
     app = make_app(house, plan, manifests, heads)
     for manifest in manifests:
         include_pages(app, *manifest.console)
-    include_pages(app, door.router)
+    include_pages(app, door.router, customers.router)
     return app
