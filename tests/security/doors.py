@@ -184,6 +184,7 @@ TABLE = {
         console GET /open-questions
         console GET /open-questions/{wire}
         console GET /suspense
+        console GET /debts
         console GET /customers
         console GET /customers/{customer_id}
         console GET /statements
@@ -209,6 +210,8 @@ TABLE = {
         console POST /open-questions/{wire}/returned
         console POST /approvals/{approval_id}/approve
         console POST /approvals/{approval_id}/reject
+        console GET /debts/{debt_id}
+        console POST /debts/{debt_id}
         console POST /customers/{customer_id}/lift
         wallet POST /api/v1/gold/prices
         wallet POST /api/v1/gold/pools

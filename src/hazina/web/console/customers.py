@@ -82,7 +82,7 @@ async def show_list(
 ) -> Response:
     """Everybody, the newest first; or whoever a name, phone, receipt or id leads to."""
     house = house_of(request)
-    asked = q.strip()
+    asked = "".join(letter for letter in q if letter.isprintable()).strip()
     if asked:
         found = await find(house, asked)
         if len(found) == 1:
