@@ -1,6 +1,6 @@
 """kill -9 of PostgreSQL and of the poster under load: what was acknowledged is there, once.
 
-Real processes and a server of their own with durable settings.
+Real processes and a server of their own with durable settings. ``HAZINA_TEST_KILLS`` makes it long.
 """
 
 import asyncio
@@ -40,11 +40,11 @@ from tests.process.running import ROOT, environment
 
 pytestmark = [
     pytest.mark.process,
-    pytest.mark.timeout(300),
+    pytest.mark.timeout(300 + 30 * int(os.environ.get("HAZINA_TEST_KILLS", "0"))),
     pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc"),
 ]
 CALLERS = 64
-KILLS = 3
+KILLS = int(os.environ.get("HAZINA_TEST_KILLS", "3"))
 ACKS_BETWEEN = 400
 IDS = "SELECT id FROM ledger.transfer WHERE id = ANY($1)"
 
@@ -66,7 +66,7 @@ async def opened(server: EmbeddedPostgres) -> AsyncIterator[Database]:  # noqa: 
 
 
 async def under_load(act: Callable[[], Awaitable[int]], kill: Callable[[], None]) -> None:
-    """Many callers until the third kill was survived; ``act`` says how much was acknowledged."""
+    """Many callers until the last kill was survived; ``act`` says how much was acknowledged."""
     acks = kills = 0
 
     async def caller() -> None:

@@ -46,6 +46,7 @@ LOST = (
     asyncpg.InternalClientError,  # the connection was cut in the middle of a step
     asyncpg.PostgresConnectionError,
     asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,  # its disk is full, or its memory, or its connections
 )
 
 
