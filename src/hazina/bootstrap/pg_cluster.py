@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from hazina.bootstrap.pg_place import MAJOR, Account, EmbeddedTrouble
@@ -24,13 +25,16 @@ fsync = on
 synchronous_commit = on
 full_page_writes = on
 wal_level = replica
-max_wal_size = '2GB'
-checkpoint_timeout = '15min'
 
-shared_buffers = '256MB'
-effective_cache_size = '1GB'
+# After each checkpoint the first change of a page writes all of it into the log, so checkpoints are
+# rare. What has to be replayed after a crash is at most this, a minute's work.
+max_wal_size = '{max_wal_mb}MB'
+checkpoint_timeout = '30min'
+
+shared_buffers = '{shared_mb}MB'
+effective_cache_size = '{cache_mb}MB'
 work_mem = '8MB'
-maintenance_work_mem = '64MB'
+maintenance_work_mem = '{maintenance_mb}MB'
 random_page_cost = 1.1
 
 lc_messages = 'C'
@@ -49,6 +53,46 @@ log_checkpoints = off
 log_error_verbosity = terse
 log_parameter_max_length_on_error = 0
 """
+
+
+MB = 2**20
+CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """What the server may use, in megabytes."""
+
+    shared_mb: int
+    cache_mb: int
+    maintenance_mb: int
+    max_wal_mb: int
+
+    @classmethod
+    def of(cls, memory: int, free_disk: int) -> "Sizes":
+        """A quarter of the memory for its own pages, within bounds: more than 2 GB was no faster
+        with ten million entries, as the system keeps pages too, and every server on the machine
+        has to set its own up. Log between two checkpoints up to a tenth of the free disk."""
+        return cls(
+            shared_mb=_within(memory // 4 // MB, 128, 2048),
+            cache_mb=_within(memory // 2 // MB, 256, 65536),
+            maintenance_mb=_within(memory // 64 // MB, 64, 512),
+            max_wal_mb=_within(free_disk // 10 // MB, 1024, 8192),
+        )
+
+
+def memory_bytes() -> int:
+    """The memory of this machine, or what this container may use of it."""
+    physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    try:
+        limit = CGROUP_LIMIT.read_text().strip()
+    except OSError:
+        return physical
+    return min(physical, int(limit)) if limit.isdigit() else physical
+
+
+def _within(value: int, least: int, most: int) -> int:
+    return min(max(value, least), most)
 
 
 class ClusterFailed(EmbeddedTrouble):
@@ -85,7 +129,9 @@ def write_options(account: Account, cluster: Path, socket_dir: Path) -> Path:
     path = cluster / "hazina.conf"
     beside = cluster / "hazina.conf.new"
     beside.unlink(missing_ok=True)
-    _write_for(account, beside, OPTIONS.format(socket_dir=str(socket_dir).replace("'", "''")))
+    sizes = Sizes.of(memory_bytes(), shutil.disk_usage(cluster).free)
+    text = OPTIONS.format(socket_dir=str(socket_dir).replace("'", "''"), **asdict(sizes))
+    _write_for(account, beside, text)
     beside.replace(path)
     return path
 

@@ -41,6 +41,7 @@ Sweep = Callable[[], Awaitable[None]]
 NAME = re.compile(r"[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*")
 MAX_PAUSE_S = 300
 RUNAWAY = 10_000
+GATHER_S = 0.01  # under load one NOTIFY for all commits of so long; the first goes out at once
 CURSOR = re.compile(r"[0-9]{1,18}", re.ASCII)
 
 
@@ -257,6 +258,7 @@ class _Waker:
                 await self._db.pool.execute(self.SQL)
             except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError):
                 return
+            await asyncio.sleep(GATHER_S)
 
 
 def _check(name: str, taken: object) -> None:

@@ -49,16 +49,18 @@ FROM (
 JOIN ledger.transfer t ON t.id = e.transfer_id
 ORDER BY e.version DESC
 """
-# One look into the index (account_key, booked_at) for each moment, however long the history is.
+# A few looks into the primary key for each moment, however long the history is.
 BALANCES_AT = """
-SELECT d.ord, e.balance
-FROM ledger.account a
-CROSS JOIN unnest($4::timestamptz[]) WITH ORDINALITY d (before, ord)
+SELECT v.ord, e.balance
+FROM (SELECT a.key, d.before, d.ord, ledger.version_near(a.key, a.version, d.before) AS version
+      FROM ledger.account a
+      CROSS JOIN unnest($4::timestamptz[]) WITH ORDINALITY d (before, ord)
+      WHERE a.owner_id = $1 AND a.asset = $2 AND a.purpose = $3 OFFSET 0) v
 CROSS JOIN LATERAL (
     SELECT balance FROM ledger.entry
-    WHERE account_key = a.key AND booked_at < d.before
-    ORDER BY booked_at DESC, version DESC LIMIT 1) e
-WHERE a.owner_id = $1 AND a.asset = $2 AND a.purpose = $3
+    WHERE account_key = v.key AND version BETWEEN v.version AND v.version + 15
+      AND booked_at < v.before
+    ORDER BY version DESC LIMIT 1) e
 """
 # Bounded accounts as they stand, and as they stood: what moved since is taken off those that did.
 BOUNDED_NOW = """
@@ -75,13 +77,17 @@ SELECT a.purpose, a.asset, a.bounded, a.debit_normal,
        sum(a.credits_posted - coalesce(s.credit, 0)) AS credits,
        sum(CASE WHEN a.booked_at > $1 THEN coalesce(p.held, 0) ELSE a.debits_pending END) AS held
 FROM ledger.account a
+CROSS JOIN LATERAL (
+    SELECT CASE WHEN a.booked_at > $1 THEN ledger.version_near(a.key, a.version, $1) END
+        AS version OFFSET 0) v
 LEFT JOIN LATERAL (
     SELECT sum(e.debit) AS debit, sum(e.credit) AS credit FROM ledger.entry e
-    WHERE a.booked_at > $1 AND e.account_key = a.key AND e.booked_at > $1) s ON true
+    WHERE e.account_key = a.key AND e.version >= v.version AND e.booked_at > $1) s ON true
 LEFT JOIN LATERAL (
     SELECT e.held FROM ledger.entry e
-    WHERE a.booked_at > $1 AND e.account_key = a.key AND e.booked_at <= $1
-    ORDER BY e.booked_at DESC LIMIT 1) p ON true
+    WHERE e.account_key = a.key AND e.version BETWEEN v.version AND v.version + 15
+      AND e.booked_at <= $1
+    ORDER BY e.version DESC LIMIT 1) p ON true
 WHERE a.bounded
 GROUP BY 1, 2, 3, 4
 """

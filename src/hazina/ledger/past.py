@@ -25,8 +25,13 @@ ENTRY = "SELECT e.version, e.balance, e.held, e.incoming, e.booked_at FROM ledge
 
 AT_VERSION = f"{ENTRY} WHERE e.account_key = {OWNED} AND e.version = $4"
 AT_BOOKED = f"""
-{ENTRY} WHERE e.account_key = {OWNED} AND e.booked_at <= $4
-ORDER BY e.booked_at DESC LIMIT 1
+SELECT e.* FROM (
+    SELECT a.key, ledger.version_near(a.key, a.version, $4) AS version FROM ledger.account a
+    WHERE a.owner_id = $1 AND a.asset = $2 AND a.purpose = $3 OFFSET 0) v
+CROSS JOIN LATERAL (
+    {ENTRY} WHERE e.account_key = v.key AND e.version BETWEEN v.version AND v.version + 15
+        AND e.booked_at <= $4
+    ORDER BY e.version DESC LIMIT 1) e
 """
 AT_BEFORE = AT_BOOKED.replace("<=", "<")
 LATEST = f"{ENTRY} WHERE e.account_key = {OWNED} ORDER BY e.version DESC LIMIT 1"

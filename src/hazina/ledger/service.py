@@ -6,7 +6,7 @@ only touch rows it has locked already, or insert new ones.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Protocol, TypeVar
 from uuid import UUID
 
@@ -43,10 +43,7 @@ SELECT o_base, o_result, o_amount, o_at FROM ledger.post(
     $19::uuid[], $20::bigint[], $21::bigint[], $22::jsonb[], $23)
 """
 # One movement or hold with nothing special: scalars are bound in a fifth of the time of arrays.
-POST_ONE = """
-SELECT o_base, o_result, o_amount, o_at
-FROM ledger.post_one($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
-"""
+POST_ONE = "SELECT ledger.post_one($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
 LARGEST_ONE = 2**63 - 1  # what a bigint holds
 LEGS = """
 SELECT t.id, t.code, t.asset, t.amount, d.purpose AS debit_purpose, d.owner_id AS debit_owner,
@@ -137,12 +134,14 @@ class Ledger:
         return [result for result, by_caller in zip(results, asked, strict=True) if by_caller]
 
     async def _book(self, tx: Tx, transfers: Sequence[Transfer], actor: Actor) -> list[Result]:
-        if len(transfers) == 1 and _is_simple(transfers[0]):
-            statement, columns = POST_ONE, await self._scalars(tx, transfers[0])
-        else:
-            statement, columns = POST, await self._columns(tx, transfers)
         try:
-            row = await tx.fetchrow(statement, *columns, str(actor))
+            if len(transfers) == 1 and _is_simple(transfers[0]):
+                scalars = await self._scalars(tx, transfers[0])
+                base = await tx.fetchval(POST_ONE, *scalars, str(actor))
+                if base is not None:
+                    return [_created(transfers[0], base + TICK)]
+            columns = await self._columns(tx, transfers)
+            row = await tx.fetchrow(POST, *columns, str(actor))
         except asyncpg.UniqueViolationError as race:
             # Another transaction booked the same id, or acted on the same hold, between our look
             # and our write: run again, and this time we see it.
@@ -454,14 +453,15 @@ def _asked(transfer: Transfer) -> int | None:
     return None if transfer.amount is None else transfer.amount.units
 
 
+def _created(transfer: Transfer, at: datetime) -> Result:
+    return Result(transfer.id, ResultCode.CREATED, _asked(transfer), at)
+
+
 def _results(transfers: Sequence[Transfer], row: Row) -> list[Result]:
     """Transfer i was booked i microseconds after the batch's base, unless it is said otherwise."""
     base, codes, amounts, times = row["o_base"], row["o_result"], row["o_amount"], row["o_at"]
     if codes is None:
-        return [
-            Result(t.id, ResultCode.CREATED, _asked(t), base + place * TICK)
-            for place, t in enumerate(transfers, 1)
-        ]
+        return [_created(t, base + place * TICK) for place, t in enumerate(transfers, 1)]
     results = []
     for place, transfer in enumerate(transfers):
         code = ResultCode(codes[place] or ResultCode.CREATED)

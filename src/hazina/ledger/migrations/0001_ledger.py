@@ -122,7 +122,31 @@ TABLES = [
         PRIMARY KEY (account_key, version)
     )
     """,
-    "CREATE INDEX entry_booked ON ledger.entry (account_key, booked_at)",
+    # Booked times rise with the version, so that the primary key finds a moment by halving; an
+    # index on the time cost a third of the log that a posting writes. This gives the lowest of 16
+    # versions among which is the last at or before p_at, if there is any: the caller's query reads
+    # those. An account with fewer is not looked at here at all.
+    """
+    CREATE FUNCTION ledger.version_near(p_key bigint, p_version bigint, p_at timestamptz)
+    RETURNS bigint LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
+    DECLARE
+        before  bigint = 0;
+        after   bigint = p_version + 1;
+        between bigint;
+    BEGIN
+        WHILE after - before > 16 LOOP
+            between = (before + after) / 2;
+            IF p_at >= (SELECT e.booked_at FROM ledger.entry e
+                        WHERE e.account_key = p_key AND e.version = between) THEN
+                before = between;
+            ELSE
+                after = between;
+            END IF;
+        END LOOP;
+        RETURN before;
+    END
+    $$
+    """,
     # Unbounded accounts: no version, nothing locked, no row where no money moved.
     """
     CREATE TABLE ledger.entry_unbounded (
