@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import asyncpg
 
+from hazina.infra.alarms import Alarm
 from hazina.infra.db import Database, DatabaseLost
 
 WORKER_SEEN_S = 30
@@ -17,6 +18,12 @@ WORKER_SEEN = """
 SELECT EXISTS (
   SELECT FROM infra.worker_seen WHERE seen_at > now() - make_interval(secs => $1))
 """
+# What a probe that fails is told; nobody logs it at every probe.
+PAGES = {
+    "database": Alarm("database-unreachable"),
+    "migrations": Alarm("schema-behind"),
+    "worker": Alarm("worker-silent"),
+}
 LOST = (DatabaseLost, asyncpg.PostgresError, TimeoutError)
 
 
@@ -34,10 +41,13 @@ class Health:
 
     def as_json(self) -> dict[str, object]:
         parts = {"database": self.database, "migrations": self.migrations, "worker": self.worker}
-        return {
+        found: dict[str, object] = {
             "ready": self.ready,
             "checks": {k: "ok" if v else "failing" for k, v in parts.items()},
         }
+        if not self.ready:
+            found["runbook"] = [PAGES[k].page for k, v in parts.items() if not v]
+        return found
 
 
 async def is_reachable(db: Database) -> bool:

@@ -17,6 +17,7 @@ from uuid import UUID
 import asyncpg
 import structlog
 
+from hazina.infra.alarms import Alarm
 from hazina.infra.db import Database, Row, Tx
 from hazina.infra.observability import JOBS
 from hazina.infra.queue import (
@@ -35,6 +36,7 @@ from hazina.kernel.ids import new_id
 from hazina.kernel.page import Page
 
 log = structlog.stdlib.get_logger()
+HELD = Alarm("job-held")
 
 Handler = Callable[[UUID], Awaitable[None]]
 Sweep = Callable[[], Awaitable[None]]
@@ -182,14 +184,13 @@ class Jobs:
             return False
         again = claim.attempts + 1 < self.kinds[claim.name].attempts
         JOBS.labels(claim.name, "retried" if again else "held").inc()
-        say = log.warning if again else log.error
-        say(
-            "job failed, will be tried again" if again else "job held: every attempt failed",
-            job=claim.name,
-            subject=str(claim.subject),
-            attempt=claim.attempts + 1,
-            exc_info=error,
-        )
+        about, attempt = str(claim.subject), claim.attempts + 1
+        if again:
+            words = "job failed, will be tried again"
+            log.warning(words, job=claim.name, subject=about, attempt=attempt, exc_info=error)
+        else:
+            words = "job held: every attempt failed"
+            HELD.ring(words, job=claim.name, subject=about, attempt=attempt, exc_info=error)
         return again
 
     async def run_now(self, name: str, subject: UUID) -> None:

@@ -21,6 +21,7 @@ from uuid import UUID
 import asyncpg
 import structlog
 
+from hazina.infra.alarms import Alarm
 from hazina.infra.db import Row
 from hazina.infra.house import House
 from hazina.infra.jobs import Jobs, pause_s
@@ -29,6 +30,7 @@ from hazina.infra.queue import CHANNEL, Claim, Queue
 from hazina.kernel.ids import new_id
 
 log = structlog.stdlib.get_logger()
+SWEEP_FAILED = Alarm("sweep-failed")
 
 POLL_S = 0.25
 SEEN_EVERY_S = 5
@@ -214,9 +216,9 @@ class Worker:
             try:
                 async with asyncio.timeout(SWEEP_TIMEOUT_S):
                     await self._jobs.sweepers[name].handler()
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - the edge of a sweep
                 wrong = type(error).__name__
-                log.exception("sweep failed")
+                SWEEP_FAILED.ring("sweep failed", exc_info=error)
         SWEEPS.labels(name, "failed" if wrong else "done").inc()
         self._swept.append((name, wrong))
         self._awake.set()

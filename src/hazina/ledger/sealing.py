@@ -18,16 +18,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-import structlog
 from prometheus_client import Gauge
 
+from hazina.infra.alarms import Alarm
 from hazina.infra.db import Database, Tx
 from hazina.infra.observability import REGISTRY
 from hazina.ledger.codes import Code
 from hazina.ledger.core import Reference, TransferKind
 from hazina.ledger.service import Reader
 
-log = structlog.stdlib.get_logger()
+UNSEALED_LONG = Alarm("ledger-unsealed")
 
 FORMAT = 1
 BLOCK_SIZE = 2_000
@@ -214,7 +214,7 @@ class Sealing:
         why = "a transaction that is older is still open" if lag.waits else "nobody seals"
         if await self._db.fetchval(AHEAD):
             why = "the server's transaction counter is behind the ledger's: see docs/money/history"
-        log.error(
+        UNSEALED_LONG.ring(
             "ledger rows unsealed for a minute",
             transfer=str(lag.transfer_id),
             age_s=lag.age_s,

@@ -12,6 +12,7 @@ from uuid import UUID
 
 import structlog
 
+from hazina.infra.alarms import Alarm
 from hazina.infra.audit import Audit
 from hazina.infra.db import Database, Tx
 from hazina.infra.inbox import Inbox, InboxMessage, InboxState
@@ -21,6 +22,7 @@ from hazina.kernel.clock import Clock
 from hazina.rails.ports import CallbackKind, Event, PaymentNotice, Unparsable
 
 log = structlog.stdlib.get_logger()
+GIVEN_UP = Alarm("callback-given-up")
 
 SWEEP_S = 60
 LATE = timedelta(minutes=2)
@@ -111,7 +113,7 @@ class Callbacks:
                 if message.received_at >= now - GIVE_UP:
                     await self._jobs.enqueue(tx, self.job, message.id, once=True)
                     continue
-                log.error("callback given up", message=str(message.id), kind=message.kind)
+                GIVEN_UP.ring("callback given up", message=str(message.id), kind=message.kind)
                 note = f"given up after two days: {message.note or 'never settled'}"
                 await self._inbox.mark(tx, message.id, InboxState.REFUSED, note)
 

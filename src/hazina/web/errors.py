@@ -23,10 +23,12 @@ from hazina.desk.webkit.status import status_of
 from hazina.desk.webkit.templates import render
 from hazina.desk.webkit.view import Link
 from hazina.infra import envelope as infra_envelope
+from hazina.infra.alarms import Alarm
 from hazina.kernel.errors import Invalid, Refusal
 from hazina.kernel.page import MAX_LIMIT
 
 log = structlog.stdlib.get_logger()
+BUG = Alarm("request-bug")
 
 JSON_PATHS = ("/api/", "/internal/", "/hooks/")
 JSON_EXACT = frozenset({"/openapi.json", "/healthz", "/readyz", "/metrics"})
@@ -162,8 +164,9 @@ class CatchAll:
 
         try:
             await self._app(scope, receive, noted)
-        except Exception:
-            log.exception("a request ended in a bug", method=scope["method"], path=_route(scope))
+        except Exception as bug:
+            words, path = "a request ended in a bug", _route(scope)
+            BUG.ring(words, exc_info=bug, method=scope["method"], path=path)
             if begun:
                 raise  # half an answer cannot be taken back: the connection has to break
             scope.setdefault("app", self._shell)
@@ -215,8 +218,9 @@ def _page(request: Request, error: Refusal, status: int) -> Response:
             code=error.code,
             link=Link("Back to the start", "/"),
         )
-    except Exception:  # the last edge: an error page that cannot be drawn is still an answer
-        log.exception("the error page could not be drawn")
+    # The last edge: an error page that cannot be drawn is still an answer.
+    except Exception as bug:  # noqa: BLE001
+        BUG.ring("the error page could not be drawn", exc_info=bug)
         return PlainTextResponse(f"{error.message} ({error.code})", status_code=status)
 
 

@@ -9,8 +9,6 @@ from datetime import datetime, timedelta
 from typing import assert_never
 from uuid import UUID
 
-import structlog
-
 from hazina.desk.notifications import repository as sql
 from hazina.desk.notifications.channels.port import Channel, Letter, Sender
 from hazina.desk.notifications.repository import Claimed, Wish, claimed_of, state_of
@@ -18,6 +16,7 @@ from hazina.desk.notifications.states import MACHINE, MessageEvent, MessageState
 from hazina.desk.notifications.texts import CODES, Language
 from hazina.identity.customers import Customers
 from hazina.identity.freeze import StopCodes
+from hazina.infra.alarms import Alarm
 from hazina.infra.db import Database, Row, Tx
 from hazina.infra.jobs import Jobs
 from hazina.infra.vault import VaultError
@@ -25,8 +24,7 @@ from hazina.kernel.clock import Clock
 from hazina.kernel.ids import new_id
 from hazina.kernel.outcome import Accepted, Outcome, Rejected, Unknown
 
-log = structlog.stdlib.get_logger()
-
+LOST = Alarm("message-lost")
 SEND = "message.send"
 LEASE = timedelta(minutes=2)
 ATTEMPTS = 8  # over about four hours; what is older than that is no news
@@ -164,7 +162,7 @@ async def _move(
     note = note[:200] if note else None
     await tx.execute(sql.MOVE, row["id"], state, following, now, due, reference, note, attempts)
     if following in (MessageState.FAILED, MessageState.UNKNOWN):
-        log.warning(
-            "a message did not arrive", message=str(row["id"]), channel=row["channel"],
+        LOST.ring(
+            "a message did not arrive", early=True, message=str(row["id"]), channel=row["channel"],
             template=row["template"], state=following.value, why=note,
         )  # fmt: skip

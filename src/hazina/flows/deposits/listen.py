@@ -8,12 +8,11 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
 
-import structlog
-
 from hazina.flows.deposits import repository as sql
 from hazina.flows.deposits.request import TABLE
 from hazina.flows.deposits.settle import Payment, ReceiptTaken, Settlement
 from hazina.flows.deposits.states import DepositEvent, DepositState
+from hazina.infra.alarms import Alarm
 from hazina.infra.db import Database, Row, Tx
 from hazina.infra.inbox import InboxMessage, InboxState
 from hazina.infra.settings import Settings
@@ -25,7 +24,7 @@ from hazina.kernel.outcome import Accepted
 from hazina.rails.callbacks import Settled, callback_token
 from hazina.rails.ports import CollectionResult, Event, Failed, Paid, Rails
 
-log = structlog.stdlib.get_logger()
+CONTRADICTED = Alarm("deposit-contradicted")
 
 MAX_PAUSE = timedelta(minutes=5)
 STALE_AFTER = timedelta(hours=1)  # prompted and still "pending" this long: unknown
@@ -102,7 +101,7 @@ class Listener:
             case Verdict.COUNTS | Verdict.REPEAT:
                 return None
             case Verdict.FOREIGN:
-                log.error("a callback contradicts its deposit", deposit=str(found))
+                CONTRADICTED.ring("a callback contradicts its deposit", deposit=str(found))
                 return Settled(InboxState.REFUSED, "contradicts the deposit it names")
             case Verdict.LATER:
                 return Settled(InboxState.WAITING, "not ours to believe yet")
@@ -134,7 +133,7 @@ class Listener:
             try:
                 await self._apply(tx, row, claim, self._clock.now())
             except (ReceiptTaken, StateMoved) as contradiction:
-                log.error("a callback was not believed", reason=str(contradiction))
+                CONTRADICTED.ring("a callback was not believed", reason=str(contradiction))
                 return Verdict.FOREIGN
         return verdict
 
@@ -174,7 +173,7 @@ class Listener:
                     await self._apply(tx, row, claim, now)
                     return None
             except (ReceiptTaken, StateMoved) as contradiction:
-                log.error("a claim was not believed", reason=str(contradiction))
+                CONTRADICTED.ring("a claim was not believed", reason=str(contradiction))
                 return Settled(InboxState.REFUSED, "contradicts the deposit it names")
             if not trusted:
                 return Settled(InboxState.REFUSED, "from a stranger, and M-Pesa does not agree")

@@ -18,6 +18,7 @@ from hazina.flows.deposits.purpose import DepositFact, DepositPurposes
 from hazina.flows.deposits.request import LIMIT_KIND, TABLE
 from hazina.flows.deposits.states import DepositEvent, DepositState
 from hazina.flows.plan import Plan
+from hazina.infra.alarms import Alarm
 from hazina.infra.db import RETRYABLE, Row, Tx
 from hazina.infra.outbox import Outbox
 from hazina.infra.settings import Settings
@@ -27,6 +28,7 @@ from hazina.ledger.core import Result, Transfer, first_fault, linked
 from hazina.ledger.service import Ledger
 
 log = structlog.stdlib.get_logger()
+UNPLANNED = Alarm("product-not-planned")
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,8 +187,9 @@ class Settlement:
                 return await handler.paid(tx, _fact(row, receipt, None), now)
         except RETRYABLE:
             raise
-        except Exception:
-            log.exception("a product could not plan, its money is booked", deposit=str(row["id"]))
+        except Exception as bug:  # noqa: BLE001 - the money is booked whatever a product does
+            words = "a product could not plan, its money is booked"
+            UNPLANNED.ring(words, exc_info=bug, deposit=str(row["id"]))
             return None
 
     async def _post_plan(

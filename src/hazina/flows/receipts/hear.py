@@ -11,14 +11,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-import structlog
-
 from hazina.flows.deposits.accounts import AccountNumbers
 from hazina.flows.deposits.arrivals import Arrivals, is_prompt
 from hazina.flows.deposits.settle import NotBooked
 from hazina.flows.receipts import repository as sql
 from hazina.flows.receipts.settle import TABLE, ReceiptElsewhere, Settlement
 from hazina.flows.receipts.states import UNPROVEN, PaymentEvent, PaymentState
+from hazina.infra.alarms import Alarm
 from hazina.infra.db import Database, Row, Tx
 from hazina.infra.inbox import InboxMessage, InboxState
 from hazina.infra.jobs import Jobs
@@ -35,7 +34,7 @@ from hazina.rails.ports import (
 )
 from hazina.rails.receipts import PulledPayment, ReceiptRail, StatementLine
 
-log = structlog.stdlib.get_logger()
+CONTRADICTED = Alarm("payment-contradicted")
 
 ADVANCE = "payment.advance"
 FIRST_PAUSE, MAX_PAUSE = timedelta(seconds=30), timedelta(minutes=10)
@@ -185,10 +184,10 @@ class Listener:
         try:
             return await self._db.run(lambda tx: act(tx, None))
         except ReceiptElsewhere as contradiction:
-            log.error("a payment contradicts what is booked", reason=str(contradiction))
+            CONTRADICTED.ring("a payment contradicts what is booked", reason=str(contradiction))
             return Settled(InboxState.REFUSED, "that receipt is booked otherwise")
         except NotBooked as refused:
-            log.error("a payment could not be credited", reason=str(refused))
+            CONTRADICTED.ring("a payment could not be credited", reason=str(refused))
             why = "the customer's account did not take it"
             return await self._db.run(lambda tx: act(tx, why))
 
@@ -230,7 +229,7 @@ class Listener:
         if event.state is not StatusState.COMPLETED or event.payee != self._rail.shortcode:
             return None
         if event.amount_units != int(row["amount"]):
-            log.error("a notice of another amount than was paid", payment=str(payment_id))
+            CONTRADICTED.ring("a notice of another amount than was paid", payment=str(payment_id))
             return Settled(InboxState.REFUSED, "M-Pesa names another amount: its list decides")
         await tx.execute(sql.FOUND, payment_id)
         if row["trusted"]:
@@ -241,7 +240,9 @@ class Listener:
         taken = await self._arrivals.find_receipt(tx, claim.receipt)
         if taken is not None and taken.deposit_id is not None:
             if taken.amount.units != claim.amount_units:
-                log.error("M-Pesa's list has another amount than a deposit", receipt=claim.receipt)
+                CONTRADICTED.ring(
+                    "M-Pesa's list has another amount than a deposit", receipt=claim.receipt
+                )
             known = await tx.fetchrow(sql.BY_RECEIPT, claim.receipt)
             waits = await self._arrivals.is_suspended(tx, taken.deposit_id)
             if known is None and not waits:
@@ -304,7 +305,7 @@ class Listener:
         return True
 
     def _contradiction(self, row: Row) -> Settled:
-        log.error("a claim contradicts a payment", payment=str(row["id"]))
+        CONTRADICTED.ring("a claim contradicts a payment", payment=str(row["id"]))
         return Settled(InboxState.REFUSED, "contradicts what is known of that receipt")
 
 

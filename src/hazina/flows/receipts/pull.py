@@ -11,12 +11,14 @@ import structlog
 from hazina.flows.receipts import repository as sql
 from hazina.flows.receipts.hear import Listener
 from hazina.flows.receipts.reversals import Reversals
+from hazina.infra.alarms import Alarm
 from hazina.infra.db import Database
 from hazina.kernel.clock import Clock
 from hazina.kernel.outcome import Accepted
 from hazina.rails.receipts import ReceiptRail
 
 log = structlog.stdlib.get_logger()
+UNREAD = Alarm("list-unreadable")
 
 EVERY_S = 15 * 60
 USUAL, MOST = timedelta(hours=2), timedelta(hours=48)
@@ -60,7 +62,7 @@ class Puller:
             if page.rows == 0 or not (fresh or back or page.unread):
                 break
             if page.unread:
-                log.error("lines of M-Pesa's list cannot be read", of=page.rows)
+                UNREAD.ring("lines of M-Pesa's list cannot be read", of=page.rows)
             for one in fresh:
                 await self._listener.pulled(one)
             for gone in back:

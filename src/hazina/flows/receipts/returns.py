@@ -7,13 +7,12 @@ itself sees to. Its result comes to the order's own token.
 from datetime import datetime, timedelta
 from uuid import UUID
 
-import structlog
-
 from hazina.desk.switches import Switch, Switches
 from hazina.flows.outward import OutwardCall
 from hazina.flows.receipts.reversals import Reversals
 from hazina.flows.receipts.states import ReturnEvent, ReturnState
 from hazina.flows.receipts.suspense import ORDERS, RETURN_JOB, Suspense
+from hazina.infra.alarms import Alarm
 from hazina.infra.attempts import Attempts
 from hazina.infra.db import Database, Row, Tx
 from hazina.infra.inbox import InboxMessage, InboxState
@@ -28,7 +27,7 @@ from hazina.rails.callbacks import Settled, callback_token
 from hazina.rails.ports import Event, PreparedCall, ReturnResult, StatusTimeoutNotice
 from hazina.rails.receipts import ReceiptRail, ReturnAccepted, ReturnOrder
 
-log = structlog.stdlib.get_logger()
+UNKNOWN = Alarm("return-unknown")
 
 ORDER = "SELECT receipt, amount FROM receipts.return_order WHERE id = $1"
 OF_ADDRESS = "SELECT id FROM receipts.return_order WHERE token = $1"
@@ -160,7 +159,7 @@ class Returner(OutwardCall[ReturnAccepted]):
         if ReturnState(row["state"]) not in OPEN:
             late = event.success and row["state"] == ReturnState.FAILED.value
             if late:
-                log.error("a payment went back that we had called kept", order=str(order_id))
+                UNKNOWN.ring("a payment went back that we had called kept", order=str(order_id))
             return Settled(InboxState.REFUSED, "success after failed") if late else None
         if not event.success:
             words = f"{event.code}: {event.words}"
@@ -187,7 +186,7 @@ class Returner(OutwardCall[ReturnAccepted]):
             usual = (ReturnState.SENDING.value, ReturnState.SENT.value)
             if row["state"] not in ((when.value,) if when else usual):
                 return
-            log.error("a payment may or may not have gone back", order=str(order_id), why=note)
+            UNKNOWN.ring("a payment may or may not have gone back", order=str(order_id), why=note)
             changes = {"next_attempt_at": None, "words": note[:300]}
             await ORDERS.move(
                 tx, row, ReturnEvent.LOST, now=now, actor=SYSTEM, note=note, changes=changes

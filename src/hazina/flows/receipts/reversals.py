@@ -29,6 +29,7 @@ from hazina.flows.receipts.states import (
     ReversalState,
 )
 from hazina.flows.receipts.suspense import OPEN_ORDER, ORDERS, Suspense
+from hazina.infra.alarms import Alarm
 from hazina.infra.db import Database, Row, Tx
 from hazina.infra.inbox import InboxMessage, InboxState
 from hazina.infra.jobs import Jobs
@@ -43,6 +44,7 @@ from hazina.rails.ports import Event, StatusResult, StatusState
 from hazina.rails.receipts import PulledReturn, ReceiptRail, StatementLine
 
 log = structlog.stdlib.get_logger()
+UNCLEAR = Alarm("reversal-unclear")
 
 ROWS = StateTable("receipts.reversal", REVERSALS)
 JOB, SWEEP, SWEEP_EVERY_S, BATCH = "reversal.advance", "reversal.sweep", 5, 100
@@ -96,7 +98,7 @@ class Reversals:
     async def pulled(self, one: PulledReturn) -> None:
         """This will act on a returning line of M-Pesa's own list, which proves it by itself."""
         if one.original is None:
-            log.error("M-Pesa took a payment back and does not say which", receipt=one.receipt)
+            UNCLEAR.ring("M-Pesa took a payment back and does not say which", receipt=one.receipt)
             return
         await self._hear(one.original, one.receipt, one.amount_units, "pull")
 
@@ -177,7 +179,7 @@ class Reversals:
             return
         told = (event.receipt, event.amount_units, event.payer)
         if told != (row["by_receipt"], int(row["amount"]), self._rail.shortcode):
-            log.error("M-Pesa tells another reversal than a statement", id=str(reversal_id))
+            UNCLEAR.ring("M-Pesa tells another reversal than a statement", id=str(reversal_id))
             await tx.execute(WAIT, reversal_id, None, "M-Pesa tells it otherwise: a person")
             return
         await tx.execute(PROVEN, reversal_id)

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-import structlog
 from prometheus_client import Gauge
 
 from hazina.flows.deposits import oversight as deposits
@@ -14,6 +13,7 @@ from hazina.flows.receipts.repository import PaymentView, Reader
 from hazina.flows.receipts.states import PaymentState
 from hazina.flows.watch import BEGINNING, LATE, LATER, LATEST, Place, Watched
 from hazina.flows.withdrawals import oversight as withdrawals
+from hazina.infra.alarms import Alarm
 from hazina.infra.db import Database, Row
 from hazina.infra.jobs import Jobs
 from hazina.infra.observability import REGISTRY
@@ -22,7 +22,7 @@ from hazina.kernel.ids import parse_id, wire_id
 from hazina.kernel.money import KES, Money
 from hazina.kernel.page import Page
 
-log = structlog.stdlib.get_logger()
+TOO_OLD = Alarm("question-open")
 
 ALARM, ALARM_EVERY_S = "mpesa.alarm", 60
 MOST = 500
@@ -109,9 +109,9 @@ class Alarms:
 
 def _say(reached: Sequence[Waiting], label: str) -> None:
     for one in reached:
-        say = log.warning if label == "15m" else log.error
-        say(
+        TOO_OLD.ring(
             "a question about M-Pesa is open",
+            early=label == "15m",
             age=label,
             kind=one.kind,
             id=one.wire,

@@ -8,13 +8,12 @@ import secrets
 from datetime import datetime, timedelta
 from uuid import UUID
 
-import structlog
-
 from hazina.desk.switches import Switch, Switches
 from hazina.flows.withdrawals import repository as sql
 from hazina.flows.withdrawals.request import TABLE
 from hazina.flows.withdrawals.settle import Settlement, asked_amount, is_open
 from hazina.flows.withdrawals.states import WithdrawalEvent, WithdrawalState
+from hazina.infra.alarms import Alarm
 from hazina.infra.db import Database, Row, Tx
 from hazina.infra.inbox import InboxMessage, InboxState
 from hazina.infra.settings import Settings
@@ -31,7 +30,8 @@ from hazina.rails.ports import (
     StatusTimeoutNotice,
 )
 
-log = structlog.stdlib.get_logger()
+CONTRADICTED = Alarm("payout-contradicted")
+STOPPED = Alarm("credential-refused")
 
 REFUSALS_WITHIN, REFUSALS_STOP = timedelta(minutes=10), 2
 MAX_PAUSE = timedelta(minutes=10)
@@ -179,7 +179,7 @@ class Listener:
             await self._due_now(tx, withdrawal_id, now)
             return None
         if amount_units != asked_amount(row).units:
-            log.error("a payout of another amount than ours", withdrawal=str(withdrawal_id))
+            CONTRADICTED.ring("a payout of another amount than ours", withdrawal=str(withdrawal_id))
             return Settled(InboxState.REFUSED, "its amount is not what we asked for")
         await self._settlement.pay(tx, row, receipt, now)
         return None
@@ -187,7 +187,7 @@ class Listener:
     def _after_the_end(self, row: Row, receipt: str | None) -> Settled | None:
         if receipt is None or receipt == row["receipt"]:
             return None
-        log.error("a payout was made that we had called failed", withdrawal=str(row["id"]))
+        CONTRADICTED.ring("a payout was made that we had called failed", withdrawal=str(row["id"]))
         return Settled(InboxState.REFUSED, f"success after {row['state']}: a person must look")
 
     async def _count_refusal(self, tx: Tx, withdrawal_id: UUID, code: str) -> None:
@@ -196,7 +196,7 @@ class Listener:
         await tx.execute(sql.REFUSE_CREDENTIAL, withdrawal_id, code, now)
         if await tx.fetchval(sql.REFUSED_CREDENTIALS, now - REFUSALS_WITHIN) < REFUSALS_STOP:
             return
-        log.error("payouts are stopped: M-Pesa refuses our credential", code=code)
+        STOPPED.ring("payouts are stopped: M-Pesa refuses our credential", code=code)
         await self._switches.turn_off(
             tx,
             Switch.MPESA_OUT,

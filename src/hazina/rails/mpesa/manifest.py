@@ -4,6 +4,7 @@ from pathlib import Path
 
 import structlog
 
+from hazina.infra.alarms import Alarm
 from hazina.infra.audit import Audit
 from hazina.infra.house import House, Manifest
 from hazina.infra.http import Http
@@ -26,6 +27,7 @@ from hazina.rails.ports import PayoutRail, Rails
 from hazina.rails.receipts import ReceiptRail
 
 log = structlog.stdlib.get_logger()
+OFF = Alarm("mpesa-off")
 
 NOTICES = "mpesa/notices"  # what the fixed address's token is derived for
 PAYOUTS_NEED = "set HAZINA_MPESA_INITIATOR_NAME, …_INITIATOR_PASSWORD and …_CERTIFICATE"
@@ -81,7 +83,7 @@ def make_rails(
     base URL only. Raises: MpesaMisconfigured.
     """
     if settings.mpesa_mode is MpesaMode.NULL:
-        log.error("M-PESA IS OFF: nothing can be collected or paid out (HAZINA_MPESA_MODE=null)")
+        OFF.ring("M-PESA IS OFF: nothing can be collected or paid out (HAZINA_MPESA_MODE=null)")
         return Rails(NullCollections(), NullPayouts())
     conf = read_conf(settings)
     gateway = gateway or Gateway(http, conf, TokenSource(http, conf, clock))
@@ -91,7 +93,7 @@ def make_rails(
     elif settings.mode is Mode.PRODUCTION:
         raise MpesaMisconfigured(f"production refuses to start without payouts: {PAYOUTS_NEED}")
     else:
-        log.error(f"M-PESA PAYOUTS ARE OFF: {PAYOUTS_NEED}")
+        OFF.ring(f"M-PESA PAYOUTS ARE OFF: {PAYOUTS_NEED}")
     log.info("M-Pesa is on", mode=settings.mpesa_mode.value, base_url=conf.base_url)
     return Rails(MpesaCollections(gateway, conf), payouts)
 

@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
+from hazina.infra.alarms import Alarm
 from hazina.infra.db import DatabaseLost
 from hazina.infra.http import Http, HttpAnswer, HttpNotSent, HttpUnknown
 from hazina.kernel.clock import Clock
@@ -24,6 +25,7 @@ from hazina.rails.mpesa.shared_token import TokenRow
 from hazina.rails.mpesa.wire import clean, read_code, read_reply
 
 log = structlog.stdlib.get_logger()
+REFUSED = Alarm("mpesa-token-refused")
 
 PATH = "/oauth/v1/generate?grant_type=client_credentials"
 EARLY_S = 60
@@ -131,10 +133,10 @@ def _read(answer: HttpAnswer) -> tuple[str | Rejected, int]:
         return token, max(_lifetime_s(reply.fields.get("expires_in")) - EARLY_S, REFUSAL_S)
     empty = answer.status == 400 and not answer.body.strip()
     if empty or reply.error_code in ("400.008.01", "400.008.02"):
-        log.error("mpesa token: the consumer key or secret is wrong", code=reply.error_code)
+        REFUSED.ring("mpesa token: the consumer key or secret is wrong", code=reply.error_code)
         return _refused("setup", retry=False), REFUSAL_S
     blocked = "incapsula" in reply.text.lower()
-    log.error(
+    REFUSED.ring(
         "mpesa token: blocked by the firewall" if blocked else "mpesa token: refused",
         status=answer.status,
         code=reply.error_code,
