@@ -1,6 +1,8 @@
 """A signed head that left the database proves that history up to it stands as it stood."""
 
+import asyncio
 import json
+import re
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -10,7 +12,9 @@ from structlog.testing import capture_logs
 
 from hazina.infra.db import Database
 from hazina.infra.keys import LocalKeyProvider
+from hazina.infra.settings import Mode
 from hazina.infra.vault import Vault
+from hazina.infra.webhooks import Webhooks
 from hazina.kernel.clock import SettableClock
 from hazina.ledger.heads import (
     DailyHeads,
@@ -125,3 +129,37 @@ class TestTheDaysHead:
         ]
         clock.advance(timedelta(days=1))
         assert await daily.write() == tmp_path / "heads" / "2026-11-21.json"
+
+    async def test_is_sent_to_who_wants_it_until_they_take_it(
+        self, fresh: Database, tmp_path: Path
+    ) -> None:
+        """Over real HTTP: an answer that is no yes, then one, then nothing more that day."""
+        clock, heard = SettableClock(START), list[bytes]()
+        answers = [b"503 Not Now", b"204 No Content", b"204 No Content"]
+
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            head = await reader.readuntil(b"\r\n\r\n")
+            length = int(re.findall(rb"(?i)content-length: (\d+)", head)[0])
+            heard.append(await reader.readexactly(length))
+            writer.write(b"HTTP/1.1 " + answers[len(heard) - 1] + b"\r\ncontent-length: 0\r\n\r\n")
+            writer.close()
+
+        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        port, webhooks = server.sockets[0].getsockname()[1], Webhooks(Mode.DEVELOPMENT)
+        daily = DailyHeads(
+            fresh, signer(tmp_path), clock, tmp_path,
+            webhooks=webhooks, webhook=f"http://127.0.0.1:{port}/heads",
+        )  # fmt: skip
+        assert not await daily.tell()
+        await Books(fresh).funded("100")
+        await seal_all(fresh)
+        with capture_logs() as logs:
+            assert [await daily.tell() for _ in range(3)] == [False, True, False]
+        assert [(one["log_level"], one["why"]) for one in logs] == [("error", "status 503")]
+        assert await contradictions(fresh, Head.of_json(heard[-1])) == []
+        clock.advance(timedelta(days=1))
+        server.close()
+        with capture_logs() as logs:
+            assert not await daily.tell()
+        assert [one["event"] for one in logs] == ["ledger head was not told"]
+        await webhooks.close()

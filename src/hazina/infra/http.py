@@ -72,22 +72,31 @@ class Http:
         timeout_s: float,
         rail: str = "",
         operation: str = "",
+        at: str = "",
     ) -> HttpAnswer:
         """This will send one request once and give the answer, whatever its status.
 
         ``timeout_s`` bounds all of it. ``rail`` and ``operation`` name the call in the metrics.
+        ``at`` is the address to connect to instead of asking for the host's name again.
         Raises: HttpNotSent, HttpUnknown, InsecureAddress.
         """
         if in_transaction.get():
             raise AssertionError("no network inside a transaction")
         self._check(url)
+        told, extensions = dict(headers or {}), {}
+        if at:
+            host = urlsplit(url).hostname or ""
+            # The certificate must be the name's; the connection is of no use to anybody else.
+            told |= {"host": urlsplit(url).netloc.rpartition("@")[2], "connection": "close"}
+            extensions = {"sni_hostname": host}
         begun = time.perf_counter()
         outcome = "unknown"
         try:
             request = self._open().build_request(
                 method,
-                url,
-                headers=dict(headers or {}),
+                httpx.URL(url).copy_with(host=at) if at else url,
+                headers=told,
+                extensions=extensions,
                 content=content,
                 json=json,
                 timeout=httpx.Timeout(timeout_s, connect=min(CONNECT_S, timeout_s)),

@@ -15,6 +15,7 @@ from hazina.infra.queue import PRUNE_LOG
 from hazina.infra.ratelimit import RateLimiter
 from hazina.infra.settings import Settings
 from hazina.infra.vault import CustomerVault, Vault
+from hazina.infra.webhooks import Webhooks
 
 LOG_DAYS = 3
 
@@ -43,6 +44,9 @@ def build(house: House) -> None:
     house.put(CustomerVault(vault, clock))
     house.put(http)
     house.on_close(http.close)
+    webhooks = Webhooks(settings.mode)
+    house.put(webhooks)
+    house.on_close(webhooks.close)
 
     async def prune_log(tx: Tx) -> int:
         return await tx.execute(PRUNE_LOG, LOG_DAYS)

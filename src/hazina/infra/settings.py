@@ -155,6 +155,9 @@ class Settings(BaseSettings):
     ledger_queue: int = Field(
         default=10_000, ge=10_000, description="Transfers that may wait in one process."
     )
+    ledger_head_webhook: str = Field(
+        default="", description="Where the day's signed head is sent, https; empty: nowhere."
+    )
 
     # Money, whole shillings.
     deposit_min_kes: int = Field(default=10, ge=1)

@@ -21,7 +21,9 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from hazina.infra.db import Database
+from hazina.infra.http import HttpNotSent, HttpUnknown, InsecureAddress
 from hazina.infra.vault import Vault
+from hazina.infra.webhooks import Webhooks
 from hazina.kernel.clock import Clock
 from hazina.kernel.errors import Kind, Refusal
 from hazina.ledger.service import Reader
@@ -37,6 +39,10 @@ SELECT b.number, b.hash, b.transfers, b.totals, b.sealed_at FROM ledger.block b
 """
 NEWEST = BLOCK + "ORDER BY b.number DESC LIMIT 1"
 NUMBERED = BLOCK + "WHERE b.number = $1"
+TOLD = "SELECT true FROM ledger.head_told WHERE day = $1"
+REMEMBER_TOLD = """
+INSERT INTO ledger.head_told (day, block, told_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING
+"""
 
 
 class NothingSealed(Refusal):
@@ -161,11 +167,22 @@ async def contradictions(
 
 
 class DailyHeads:
-    """Writes the day's head beside the data and into the log: both leave the machine with them."""
+    """Writes the day's head beside the data and into the log, and sends it where it is wanted: all
+    of that leaves the machine, or can."""
 
-    def __init__(self, db: Database, signer: Signer, clock: Clock, data_dir: Path) -> None:
+    def __init__(
+        self,
+        db: Database,
+        signer: Signer,
+        clock: Clock,
+        data_dir: Path,
+        *,
+        webhooks: Webhooks | None = None,
+        webhook: str = "",
+    ) -> None:
         self._db, self._signer, self._clock = db, signer, clock
         self._folder = data_dir / "heads"
+        self._webhooks, self._webhook = webhooks, webhook
 
     async def write(self) -> Path | None:
         """This will write the head of this day (UTC) once; None where it is there already, or
@@ -185,8 +202,38 @@ class DailyHeads:
         log.info("ledger head", **head.as_json())
         return path
 
+    async def tell(self) -> bool:
+        """This will send the day's head to the webhook once; whether it did so now.
+
+        Told means that the other side answered 2xx. Where it did not, the next sweep sends the head
+        of its moment: whoever listens may get two of a day, and keeps the one of the higher block.
+        """
+        now = self._clock.now()
+        if not self._webhook or self._webhooks is None:
+            return False
+        if await self._db.fetchval(TOLD, now.date()):
+            return False
+        try:
+            head = await take_head(self._db, self._signer, now)
+        except NothingSealed:
+            return False
+        body = json.dumps(head.as_json()).encode()
+        try:
+            answer = await self._webhooks.post(
+                self._webhook, body, {"content-type": "application/json"}, operation="head"
+            )
+        except (HttpNotSent, HttpUnknown, InsecureAddress) as why:
+            log.error("ledger head was not told", block=head.block, why=str(why))
+            return False
+        if not 200 <= answer.status < 300:
+            log.error("ledger head was not told", block=head.block, why=f"status {answer.status}")
+            return False
+        await self._db.run(lambda tx: tx.execute(REMEMBER_TOLD, now.date(), head.block, now))
+        return True
+
     async def sweep(self) -> None:
         await self.write()
+        await self.tell()
 
 
 def _signed(head: Head) -> bool:

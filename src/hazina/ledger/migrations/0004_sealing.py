@@ -72,6 +72,14 @@ TABLES = [
     )
     """,
     "CREATE INDEX verdict_decided ON ledger.verdict (decided_at)",
+    # The heads that were told outside, one for each day (UTC).
+    """
+    CREATE TABLE ledger.head_told (
+        day     date PRIMARY KEY,
+        block   bigint NOT NULL,
+        told_at timestamptz NOT NULL
+    )
+    """,
     "CREATE INDEX transfer_tx ON ledger.transfer (tx)",
     # Few: only what was booked at one time and counts at another.
     """
@@ -140,11 +148,12 @@ VIEWS = [
 ROLES = [
     """
     GRANT SELECT ON ledger.block, ledger.block_transfer, ledger.checkpoint, ledger.verdict,
-        ledger.wallet_balances, ledger.ledger_entries, ledger.user_balances
+        ledger.head_told, ledger.wallet_balances, ledger.ledger_entries, ledger.user_balances
         TO hazina_app, hazina_read
     """,
     """
-    GRANT INSERT ON ledger.block, ledger.block_transfer, ledger.checkpoint, ledger.verdict
+    GRANT INSERT ON ledger.block, ledger.block_transfer, ledger.checkpoint, ledger.verdict,
+        ledger.head_told
         TO hazina_app
     """,
 ]
