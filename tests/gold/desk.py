@@ -9,6 +9,7 @@ from hazina.flows.deposits import settle as deposit_settle
 from hazina.flows.deposits.purpose import DepositPurposes
 from hazina.flows.deposits.request import TABLE as DEPOSITS
 from hazina.flows.deposits.states import DepositEvent
+from hazina.flows.treasury.tariffs import Tariffs
 from hazina.flows.withdrawals import settle as payout_settle
 from hazina.flows.withdrawals.purpose import PayoutPurposes
 from hazina.flows.withdrawals.request import TABLE as WITHDRAWALS
@@ -65,8 +66,10 @@ class GoldDesk:
         self.clock = house.clock
         self.operator = Actor(ActorKind.OPERATOR, new_id())
         self._prompts = 0
-        parts = house.settings, house.get(Ledger), house.get(Limits), house.get(Outbox)
-        self._deposits = deposit_settle.Settlement(*parts, house.get(DepositPurposes))
+        parts = house.get(Ledger), house.get(Limits), house.get(Outbox), house.get(Tariffs)
+        self._deposits = deposit_settle.Settlement(
+            house.settings, *parts, house.get(DepositPurposes)
+        )
         self._payouts = payout_settle.Settlement(*parts, house.get(PayoutPurposes))
 
     @property

@@ -185,6 +185,7 @@ TABLE = {
         console GET /open-questions/{wire}
         console GET /suspense
         console GET /debts
+        console GET /treasury
         console GET /customers
         console GET /customers/{customer_id}
         console GET /statements
@@ -212,6 +213,8 @@ TABLE = {
         console POST /approvals/{approval_id}/reject
         console GET /debts/{debt_id}
         console POST /debts/{debt_id}
+        console POST /treasury/tariffs
+        console POST /treasury/movements
         console POST /customers/{customer_id}/lift
         wallet POST /api/v1/gold/prices
         wallet POST /api/v1/gold/pools

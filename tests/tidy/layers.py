@@ -32,6 +32,7 @@ SCHEMA_OWNER = {
     "infra": "infra", "ledger": "ledger", "identity": "identity", "desk": "desk",
     "deposits": "flows/deposits", "withdrawals": "flows/withdrawals", "gold": "products/gold",
     "receipts": "flows/receipts", "mpesa": "rails/mpesa",
+    "treasury": "flows/treasury",
     "pgqueuer": "infra",
 }  # fmt: skip
 TABLE_USE = re.compile(r"\b(?:FROM|JOIN|INTO|UPDATE|TABLE)\s+(?:ONLY\s+)?([a-z_]+)\.[a-z_]+")

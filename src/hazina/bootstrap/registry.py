@@ -10,7 +10,10 @@ LEDGER = ["hazina.ledger"]
 IDENTITY = ["hazina.identity"]
 RAILS = ["hazina.rails.mpesa"]
 DESK = ["hazina.desk"]
-FLOWS = ["hazina.flows.deposits", "hazina.flows.withdrawals", "hazina.flows.receipts"]
+FLOWS = [
+    "hazina.flows.treasury", "hazina.flows.deposits", "hazina.flows.withdrawals",
+    "hazina.flows.receipts",
+]  # fmt: skip
 PRODUCTS = ["hazina.products.gold"]
 
 

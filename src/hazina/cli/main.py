@@ -12,7 +12,7 @@ import hazina
 
 COMMANDS = [
     "up", "demo", "migrate", "operator", "credential", "keys", "ledger", "backup", "switch",
-    "mpesa", "serve", "simulate", "bench", "check", "test", "lock",
+    "mpesa", "treasury", "serve", "simulate", "bench", "check", "test", "lock",
 ]  # fmt: skip
 
 app = typer.Typer(

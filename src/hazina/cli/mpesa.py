@@ -115,7 +115,7 @@ def resend(
         found = parse_id("wdr", withdrawal)
         return said(await house.get(Resend).send(found, operator=me, actor=actor))
 
-    words = in_house(lambda house: _as(house, operator, password_stdin, send), data)
+    words = in_house(lambda house: acting(house, operator, password_stdin, send), data)
     screen.console.print(f"M-Pesa: {words}")
 
 
@@ -144,7 +144,7 @@ def statement(
             actor=actor,
         )
 
-    done = in_house(lambda house: _as(house, operator, password_stdin, take), data)
+    done = in_house(lambda house: acting(house, operator, password_stdin, take), data)
     again = " (known already)" if done.again else ""
     screen.console.print(f"[green]✓[/green] {done.lines} lines read{again}")
     if done.unread:
@@ -175,7 +175,7 @@ def absent(
             )
         )
 
-    _asked(in_house(lambda house: _as(house, operator, password_stdin, ask), data))
+    asked(in_house(lambda house: acting(house, operator, password_stdin, ask), data))
 
 
 @mpesa.command()
@@ -199,7 +199,7 @@ def allocate(
             )
         )
 
-    _asked(in_house(lambda house: _as(house, operator, password_stdin, ask), data))
+    asked(in_house(lambda house: acting(house, operator, password_stdin, ask), data))
 
 
 @mpesa.command("return")
@@ -240,7 +240,7 @@ def send_back(
             )
         )
 
-    _asked(in_house(lambda house: _as(house, operator, password_stdin, ask), data))
+    asked(in_house(lambda house: acting(house, operator, password_stdin, ask), data))
 
 
 @mpesa.command()
@@ -295,12 +295,12 @@ def approve(
             lambda tx: part.approve(tx, found, operator=me, actor=actor, now=now)
         )
 
-    done = in_house(lambda house: _as(house, operator, password_stdin, decide), data)
+    done = in_house(lambda house: acting(house, operator, password_stdin, decide), data)
     word = "rejected" if reject is not None else "approved and done"
     screen.console.print(f"[green]✓[/green] {word}: {done.summary}")
 
 
-async def _as(
+async def acting(
     house: "House",
     username: str,
     password_stdin: bool,
@@ -327,7 +327,7 @@ async def _as(
         )
 
 
-def _asked(one: "Approval") -> None:
+def asked(one: "Approval") -> None:
     from hazina.kernel.ids import wire_id
 
     screen.console.print(f"[green]✓[/green] asked: {one.summary}")

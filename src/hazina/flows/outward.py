@@ -88,6 +88,10 @@ class OutwardCall(ABC, Generic[T]):
     def ask_at(self, row: Row, now: datetime) -> datetime | None:
         """When an unknown one is first asked about; None where nothing can be asked."""
 
+    async def waits(self, tx: Tx, row: Row, now: datetime) -> bool:  # noqa: ARG002
+        """Whether it must not go out yet: then it stays ready, and is looked at again soon."""
+        return False
+
     def owner(self, row: Row) -> UUID:
         """For whom the attempt's bytes are sealed."""
         found: UUID = row["customer_id"]
@@ -126,6 +130,9 @@ class OutwardCall(ABC, Generic[T]):
         if row["state"] != self.ready:
             return None
         if await self.switches.find_closed(tx, self.switch) is not None:
+            await self._look_again(tx, row, now + AGAIN_AFTER)
+            return None
+        if await self.waits(tx, row, now):
             await self._look_again(tx, row, now + AGAIN_AFTER)
             return None
         number, lease = row["attempts"] + 1, now + self._lease

@@ -150,6 +150,9 @@ class Settings(BaseSettings):
         default="100:0,1500:5,5000:9,20000:11,150000:13,250000:13",
         description="up-to-shillings:charge-shillings, ascending; what M-Pesa takes from us.",
     )
+    mpesa_utility_low_kes: int = Field(
+        default=50_000, ge=0, description="Below this the utility account raises an alarm."
+    )
 
     # The ledger's door for other services.
     ledger_queue: int = Field(

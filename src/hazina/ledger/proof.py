@@ -134,7 +134,13 @@ class Proof:
 
     def add_door(self, claim: str, purpose: Purpose, side: Side, listed: str) -> None:
         """This will check that one of the house's accounts is only debited (or credited) by the
-        groups that ``listed``, a query of (group_id, amount), names, with exactly that amount."""
+        groups that ``listed``, a query of (group_id, amount), names, with exactly that amount.
+
+        Slices that share a door name it with one claim: what any of them lists may go through.
+        """
+        before = self._doors.get(claim)
+        if before is not None:
+            listed = f"{before.listed} UNION ALL {listed}"
         self._doors[claim] = _Door(purpose, side, listed)
 
     def add_owner(self, reference_type: str, living: str) -> None:

@@ -192,6 +192,8 @@ class CallbackKind(StrEnum):
     NOTICE = "notice"  # somebody paid us, unasked or by a prompt: a claim
     PAYMENT_STATUS = "payment_status"  # the answer to ask_payment
     PAYMENT_STATUS_TIMEOUT = "payment_status_timeout"  # ask_payment lay too long: ask again
+    BALANCE = "balance"  # the answer to ask_balance
+    BALANCE_TIMEOUT = "balance_timeout"  # ask_balance lay too long in a queue: ask again
     RETURN = "return"  # the result of sending a payment back
     RETURN_TIMEOUT = "return_timeout"  # that order lay too long in a queue; proves nothing
 
@@ -323,6 +325,22 @@ class ReturnResult:
 
 
 @dataclass(frozen=True, slots=True)
+class BalanceResult:
+    """What the outside holds for us, in cents available; None where it was not told.
+
+    ``utility`` is what payouts are made of, ``working`` what was collected, ``charges`` what the
+    outside has taken and not settled (below zero).
+    """
+
+    query_ok: bool
+    code: str
+    text: str
+    utility_units: int | None = None
+    working_units: int | None = None
+    charges_units: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class StatusTimeoutNotice:
     """The question, or the order to send back, lay too long in a queue: ask."""
 
@@ -343,6 +361,7 @@ Event = (
     | StatusResult
     | StatusTimeoutNotice
     | PaymentNotice
+    | BalanceResult
     | ReturnResult
     | Unparsable
 )

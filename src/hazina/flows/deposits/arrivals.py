@@ -69,6 +69,10 @@ class Arrivals:
         )
         return bool(taken)
 
+    async def charge(self, tx: Tx, payment: Payment, now: datetime) -> Money:
+        """What M-Pesa keeps of a payment to us."""
+        return await self._settlement.charge(tx, payment, now)
+
     async def is_suspended(self, reader: Reader, deposit_id: UUID) -> bool:
         """Whether a prompt was paid with another amount, and the shillings wait in suspense."""
         row = await reader.fetchrow(STATE, deposit_id)

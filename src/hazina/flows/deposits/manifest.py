@@ -16,6 +16,7 @@ from hazina.flows.deposits.routes import router
 from hazina.flows.deposits.send import Sender
 from hazina.flows.deposits.settle import Settlement
 from hazina.flows.deposits.tasks import Tasks
+from hazina.flows.treasury.tariffs import Tariffs
 from hazina.identity.customers import Customers
 from hazina.infra.house import House, Manifest, NavItem
 from hazina.infra.jobs import Jobs
@@ -33,7 +34,12 @@ def build(house: House) -> None:
     """This will put deposits and their purposes into the house and listen to the rail."""
     purposes, switches = DepositPurposes(), house.get(Switches)
     settlement = Settlement(
-        house.settings, house.get(Ledger), house.get(Limits), house.get(Outbox), purposes
+        house.settings,
+        house.get(Ledger),
+        house.get(Limits),
+        house.get(Outbox),
+        house.get(Tariffs),
+        purposes,
     )
     deposits = Deposits(
         house.settings,

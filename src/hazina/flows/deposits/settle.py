@@ -18,6 +18,8 @@ from hazina.flows.deposits.purpose import DepositFact, DepositPurposes
 from hazina.flows.deposits.request import LIMIT_KIND, TABLE
 from hazina.flows.deposits.states import DepositEvent, DepositState
 from hazina.flows.plan import Plan
+from hazina.flows.treasury.tariffs import Tariffs
+from hazina.flows.treasury.terms import TariffKind
 from hazina.infra.alarms import Alarm
 from hazina.infra.db import RETRYABLE, Row, Tx
 from hazina.infra.outbox import Outbox
@@ -58,11 +60,13 @@ class Settlement:
         ledger: Ledger,
         limits: Limits,
         outbox: Outbox,
+        tariffs: Tariffs,
         purposes: DepositPurposes,
     ) -> None:
         self._ledger = ledger
         self._limits = limits
         self._outbox = outbox
+        self._tariffs = tariffs
         self._purposes = purposes
         self._in_transit_limit = KES.units(settings.in_transit_limit_kes * 100)
 
@@ -74,18 +78,24 @@ class Settlement:
         if row["receipt"] == payment.receipt:
             return
         asked = KES.units(int(row["amount"]))
+        charge = await self.charge(tx, payment, now)
         if payment.amount != asked:
-            await self._mispaid(tx, row, payment, asked, now)
+            await self._mispaid(tx, row, payment, asked, charge, now)
         elif int(row["credited"]):
-            transfers = postings.receipted(row["id"], asked, payment.receipt)
+            transfers = postings.receipted(row["id"], asked, payment.receipt, charge)
             changes: dict[str, object] = {"receipt": payment.receipt, "next_attempt_at": None}
             await self._take_receipt(tx, row, payment, transfers, now)
             await self._move(tx, row, DepositEvent.PAID, changes, now)
             await self._post(tx, transfers, Plan())
         else:
-            transfers = postings.paid(row["id"], row["customer_id"], asked, payment.receipt)
+            transfers = postings.paid(row["id"], row["customer_id"], asked, payment.receipt, charge)
             await self._take_receipt(tx, row, payment, transfers, now)
             await self._credit(tx, row, DepositEvent.PAID, transfers, payment.receipt, now)
+
+    async def charge(self, tx: Tx, payment: Payment, now: datetime) -> Money:
+        """What M-Pesa keeps of a payment to us."""
+        at = payment.completed_at or now
+        return await self._tariffs.charge(tx, TariffKind.PAYMENT, payment.amount, at)
 
     async def confirm(self, tx: Tx, row: Row, now: datetime) -> None:
         """This will take M-Pesa's word, given without a receipt, up to the set amount.
@@ -149,10 +159,10 @@ class Settlement:
             await self._post_plan(tx, row["id"], transfers, plan)
 
     async def _mispaid(
-        self, tx: Tx, row: Row, payment: Payment, asked: Money, now: datetime
+        self, tx: Tx, row: Row, payment: Payment, asked: Money, charge: Money, now: datetime
     ) -> None:
         words = f"{payment.amount} was paid where {asked} was asked. We are looking into it."
-        transfers = postings.mispaid(row["id"], payment.amount, payment.receipt)
+        transfers = postings.mispaid(row["id"], payment.amount, payment.receipt, charge)
         await self._take_receipt(tx, row, payment, transfers, now)
         plan = await self._release(tx, row, words, now)
         changes: dict[str, object] = {

@@ -2,6 +2,7 @@
 
 from uuid import UUID
 
+from hazina.flows.treasury.postings import payment_charge
 from hazina.kernel.money import KES, Money
 from hazina.ledger.chart import Purpose, customer, system
 from hazina.ledger.codes import Code
@@ -15,19 +16,21 @@ def reference(payment_id: UUID) -> Reference:
     return Reference("payment", payment_id)
 
 
-def credited(payment_id: UUID, customer_id: UUID, amount: Money, receipt: str) -> list[Transfer]:
+def credited(
+    payment_id: UUID, customer_id: UUID, amount: Money, receipt: str, charge: Money
+) -> list[Transfer]:
     """Paid to a customer's account number: M-Pesa holds it for us, we owe it to the customer."""
     to = customer(customer_id, KES)
     about, facts = reference(payment_id), {"receipt": receipt}
-    return linked([move(COLLECTION, to, amount, Code.DEPOSIT, about, metadata=facts)])
+    paid = move(COLLECTION, to, amount, Code.DEPOSIT, about, metadata=facts)
+    return linked([paid, *payment_charge(about, charge)])
 
 
-def suspended(payment_id: UUID, amount: Money, receipt: str) -> list[Transfer]:
+def suspended(payment_id: UUID, amount: Money, receipt: str, charge: Money) -> list[Transfer]:
     """Paid, and nobody's yet: in suspense until two persons decide."""
     about, facts = reference(payment_id), {"receipt": receipt}
-    return linked(
-        [move(COLLECTION, SUSPENSE, amount, Code.DEPOSIT_SUSPENSE, about, metadata=facts)]
-    )
+    paid = move(COLLECTION, SUSPENSE, amount, Code.DEPOSIT_SUSPENSE, about, metadata=facts)
+    return linked([paid, *payment_charge(about, charge)])
 
 
 def allocated(payment_id: UUID, customer_id: UUID, amount: Money) -> list[Transfer]:

@@ -78,14 +78,16 @@ class Settlement:
         await self._move(tx, row, PaymentEvent.BOUND, changes, now)
 
     async def _credit(self, tx: Tx, row: Row, payment: Payment, owner: UUID, now: datetime) -> None:
-        transfers = postings.credited(row["id"], owner, payment.amount, payment.receipt)
+        charge = await self._arrivals.charge(tx, payment, now)
+        transfers = postings.credited(row["id"], owner, payment.amount, payment.receipt, charge)
         await self._take(tx, row, payment, transfers, now)
         changes: dict[str, object] = {"customer_id": owner, "group_id": transfers[0].group}
         await self._move(tx, row, PaymentEvent.CREDITED, changes, now)
         await self._post(tx, transfers)
 
     async def _suspend(self, tx: Tx, row: Row, payment: Payment, why: str, now: datetime) -> None:
-        transfers = postings.suspended(row["id"], payment.amount, payment.receipt)
+        charge = await self._arrivals.charge(tx, payment, now)
+        transfers = postings.suspended(row["id"], payment.amount, payment.receipt, charge)
         await self._take(tx, row, payment, transfers, now)
         changes: dict[str, object] = {
             "suggested_id": await self._accounts.find_payer(tx, row["payer_index"]),

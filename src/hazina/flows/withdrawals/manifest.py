@@ -5,6 +5,9 @@ from pathlib import Path
 from hazina.desk.limits import Limits
 from hazina.desk.recovery import Recovery
 from hazina.desk.switches import Switches
+from hazina.flows.treasury.balances import Balances
+from hazina.flows.treasury.movements import UTILITY_DOOR
+from hazina.flows.treasury.tariffs import Tariffs
 from hazina.flows.withdrawals import console, pages
 from hazina.flows.withdrawals import repository as sql
 from hazina.flows.withdrawals.absence import Absence
@@ -37,8 +40,10 @@ def build(house: House) -> None:
     ledger, limits, jobs = house.get(Ledger), house.get(Limits), house.get(Jobs)
     sealed, rails, settings = house.get(CustomerVault), house.get(Rails), house.settings
     switches = house.get(Switches)
-    settlement = Settlement(settings, ledger, limits, house.get(Outbox), purposes)
-    sender = Sender(house.db, house.clock, settings, rails, sealed, switches, settlement)
+    settlement = Settlement(ledger, limits, house.get(Outbox), house.get(Tariffs), purposes)
+    sender = Sender(
+        house.db, house.clock, settings, rails, sealed, switches, settlement, house.get(Balances)
+    )
     listener = Listener(house.db, house.clock, settings, rails, settlement, switches)
     Tasks(house.db, house.clock, jobs, sender, listener)
     callbacks = house.get(Callbacks)
@@ -49,7 +54,7 @@ def build(house: House) -> None:
     proof = house.get(Proof)
     proof.add_owner("withdrawal", sql.LIVING)
     proof.add_door(
-        "mpesa:utility is left by paid withdrawals alone, each once, with its amount",
+        UTILITY_DOOR,
         Purpose.MPESA_UTILITY,
         "credit",
         sql.PAID_GROUPS,

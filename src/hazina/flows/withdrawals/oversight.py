@@ -88,6 +88,8 @@ def waiting(row: Row) -> tuple[str, str]:
     """What a withdrawal waits for, and what happens next by itself or by whom."""
     due = row["next_attempt_at"]
     match S(row["state"]):
+        case S.HELD if row["held_back"]:
+            return row["held_back"], at("It is looked at again", due)
         case S.HELD:
             return "A worker", at("M-Pesa is asked to pay", due)
         case S.SENDING:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from uuid import UUID
 
+from hazina.flows.treasury.postings import payout_charge
 from hazina.flows.withdrawals.terms import Fee
 from hazina.kernel.money import KES, Money
 from hazina.ledger.chart import Purpose, customer, system
@@ -12,8 +13,6 @@ from hazina.ledger.core import Hold, Reference, Transfer, hold, linked, move
 UTILITY = system(Purpose.MPESA_UTILITY)
 FEES = system(Purpose.INCOME_FEES)
 TAX = system(Purpose.PAYABLE_TAX)
-EXPENSE = system(Purpose.EXPENSE_MPESA)
-CHARGES = system(Purpose.MPESA_CHARGES)
 
 
 def reference(withdrawal_id: UUID) -> Reference:
@@ -62,7 +61,10 @@ def asked(
 
 def paid(withdrawal_id: UUID, holds: Holds, charge: Money) -> list[Transfer]:
     """M-Pesa paid it: what was held is moved, and M-Pesa's charge is our expense."""
-    return [held.post() for held in holds.all] + charged(withdrawal_id, charge)
+    return [
+        *(held.post() for held in holds.all),
+        *payout_charge(reference(withdrawal_id), charge),
+    ]
 
 
 def paid_funded(
@@ -72,14 +74,7 @@ def paid_funded(
     payout = move(
         customer(customer_id, KES), UTILITY, amount, Code.WITHDRAWAL, reference(withdrawal_id)
     )
-    return [payout, *charged(withdrawal_id, charge)]
-
-
-def charged(withdrawal_id: UUID, charge: Money) -> list[Transfer]:
-    """M-Pesa's tariff, which it takes from our charges account."""
-    if not charge:
-        return []
-    return [move(EXPENSE, CHARGES, charge, Code.MPESA_CHARGE, reference(withdrawal_id))]
+    return [payout, *payout_charge(reference(withdrawal_id), charge)]
 
 
 def failed(holds: Holds) -> list[Transfer]:

@@ -71,6 +71,7 @@ class WithdrawalView:
     words: str | None
     purpose: str | None
     purpose_id: UUID | None
+    held_back: str | None = None
 
     @classmethod
     def of(cls, row: Row) -> "WithdrawalView":
@@ -88,6 +89,7 @@ class WithdrawalView:
             row["words"],
             row["purpose"],
             row["purpose_id"],
+            row["held_back"],
         )
 
 

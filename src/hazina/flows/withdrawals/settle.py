@@ -8,15 +8,15 @@ from uuid import UUID
 
 from hazina.desk.limits import Limits
 from hazina.flows.plan import Plan
+from hazina.flows.treasury.tariffs import Tariffs
+from hazina.flows.treasury.terms import TariffKind
 from hazina.flows.withdrawals import postings
 from hazina.flows.withdrawals.purpose import PayoutFact, PayoutPurposes
 from hazina.flows.withdrawals.repository import holds_of
 from hazina.flows.withdrawals.request import LIMIT_KIND, TABLE
 from hazina.flows.withdrawals.states import WithdrawalEvent, WithdrawalState
-from hazina.flows.withdrawals.terms import tariff_for
 from hazina.infra.db import Row, Tx
 from hazina.infra.outbox import Outbox
-from hazina.infra.settings import Settings
 from hazina.kernel.actor import SYSTEM
 from hazina.kernel.ids import new_id
 from hazina.kernel.money import KES, Money
@@ -34,22 +34,22 @@ class Settlement:
 
     def __init__(
         self,
-        settings: Settings,
         ledger: Ledger,
         limits: Limits,
         outbox: Outbox,
+        tariffs: Tariffs,
         purposes: PayoutPurposes,
     ) -> None:
-        self._tariff = settings.mpesa_b2c_tariff
         self._ledger = ledger
         self._limits = limits
+        self._tariffs = tariffs
         self._outbox = outbox
         self._purposes = purposes
 
     async def pay(self, tx: Tx, row: Row, receipt: str, now: datetime) -> None:
         """This will book a payout that M-Pesa has made. Raises: StateMoved, NotBooked."""
         amount = KES.units(int(row["amount"]))
-        charge = tariff_for(amount, self._tariff)
+        charge = await self._tariffs.charge(tx, TariffKind.PAYOUT, amount, now)
         holds, plan = holds_of(row), Plan()
         if holds is not None:
             transfers = postings.paid(row["id"], holds, charge)

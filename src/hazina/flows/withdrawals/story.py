@@ -54,6 +54,11 @@ def _steps(view: WithdrawalView, events: Sequence[Row]) -> list[Step]:
             note = "We are asking M-Pesa to pay. Mostly a few seconds."
             if any(event["event"] == "deferred" for event in events):
                 note = "M-Pesa is busy. We ask again by ourselves, in a minute or two."
+            if view.held_back and view.state is S.HELD:
+                note = (
+                    "Our account at M-Pesa is being filled up. It is paid by itself once it is;"
+                    " until then the money stays reserved."
+                )
             waiting = Step("Accepted by M-Pesa", StepState.NOW, note=note)
             return [*steps, waiting, *_next("Paid", "Booked")]
         case S.SENT:

@@ -32,16 +32,3 @@ def fee_for(amount: Money, settings: Settings) -> Fee:
     total = max(share, settings.withdrawal_fee_min_kes * SHILLING)
     excise = divide(total * settings.withdrawal_excise_bps, 10_000, Rounding.HALF_EVEN)
     return Fee(KES.units(total), KES.units(excise))
-
-
-def tariff_for(amount: Money, bands: str) -> Money:
-    """What M-Pesa takes from us for paying ``amount``, from ``"100:0,1500:5,…"`` in shillings.
-
-    Raises: ValueError where no band covers the amount: a setting that must be repaired.
-    """
-    shillings = amount.units // SHILLING
-    for band in bands.split(","):
-        most, _, charge = band.partition(":")
-        if shillings <= int(most):
-            return KES.units(int(charge) * SHILLING)
-    raise ValueError("HAZINA_MPESA_B2C_TARIFF does not cover this amount")

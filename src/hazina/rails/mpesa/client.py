@@ -53,6 +53,8 @@ PATHS = {
     Call.PULL_REGISTER: "/pulltransactions/v1/register",
     Call.PULL: "/pulltransactions/v1/query",
     Call.RETURN: "/mpesa/reversal/v1/request",
+    Call.BALANCE: "/mpesa/accountbalance/v1/query",
+    Call.CODE: "/mpesa/qrcode/v1/generate",
 }
 OWN_CODES = frozenset({Call.PULL, Call.PULL_REGISTER})
 

@@ -34,6 +34,8 @@ PATHS = {
     CallbackKind.NOTICE: "n",
     CallbackKind.PAYMENT_STATUS: "p",
     CallbackKind.PAYMENT_STATUS_TIMEOUT: "o",
+    CallbackKind.BALANCE: "a",
+    CallbackKind.BALANCE_TIMEOUT: "e",
     CallbackKind.RETURN: "b",
     CallbackKind.RETURN_TIMEOUT: "d",
 }

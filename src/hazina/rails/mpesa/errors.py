@@ -20,6 +20,8 @@ class Call(StrEnum):
     PULL_REGISTER = "pull_register"  # the right to pull
     PULL = "pull"  # what was paid to us in the last 48 hours
     RETURN = "return"  # reversal
+    BALANCE = "balance"  # account balance
+    CODE = "code"  # dynamic QR
 
 
 class Verdict(StrEnum):

@@ -13,7 +13,9 @@ from hazina.infra.jobs import Jobs
 from hazina.infra.settings import Mode, MpesaMode, Settings
 from hazina.infra.vault import Vault
 from hazina.kernel.clock import Clock
+from hazina.rails.balances import BalanceRail
 from hazina.rails.callbacks import Callbacks
+from hazina.rails.mpesa.balances import MpesaBalances, NullBalances
 from hazina.rails.mpesa.callbacks import SOURCE, CallbackDoor, router
 from hazina.rails.mpesa.client import Gateway, MpesaCollections, MpesaPayouts
 from hazina.rails.mpesa.conf import MpesaMisconfigured, read_conf
@@ -44,6 +46,7 @@ def build(house: House) -> None:
     rails = make_rails(house.settings, house.get(Http), house.clock, gateway)
     receipts = make_receipts(house.settings, gateway, house.get(Vault))
     house.put(receipts, kind=ReceiptRail)
+    house.put(make_balances(house.settings, gateway), kind=BalanceRail)
     house.put(rails)
     house.put(CallbackDoor(house.db, inbox, jobs, house.clock, house.settings, callbacks))
 
@@ -74,6 +77,16 @@ def make_receipts(settings: Settings, gateway: Gateway | None, vault: Vault) -> 
     asks = conf.certificate is not None and conf.pays_out
     key = load_certificate(conf.certificate) if conf.certificate is not None and asks else None
     return MpesaReceipts(gateway, conf, key, vault.derive(NOTICES)[:16].hex())
+
+
+def make_balances(settings: Settings, gateway: Gateway | None) -> BalanceRail:
+    """This will choose who tells our balances: nobody without an initiator."""
+    if gateway is None:
+        return NullBalances()
+    conf = read_conf(settings)
+    if conf.certificate is None or not conf.pays_out:
+        return NullBalances()
+    return MpesaBalances(gateway, conf, load_certificate(conf.certificate))
 
 
 def make_rails(

@@ -29,6 +29,7 @@ from hazina.rails.mpesa.wire import (
     read_time,
 )
 from hazina.rails.ports import (
+    BalanceResult,
     CallbackKind,
     CollectionResult,
     Event,
@@ -69,6 +70,8 @@ def parse(kind: str, body: bytes) -> Event:
             return read_payment(body)
         case CallbackKind.RETURN:
             return _return(fields)
+        case CallbackKind.BALANCE:
+            return _balance(fields)
         # What stands in the timeout notices is documented nowhere: the address says enough.
         case CallbackKind.PAYOUT_TIMEOUT:
             result = _inside(fields, "Result") or fields or {}
@@ -83,6 +86,7 @@ def parse(kind: str, body: bytes) -> Event:
             CallbackKind.STATUS_TIMEOUT
             | CallbackKind.PAYMENT_STATUS_TIMEOUT
             | CallbackKind.RETURN_TIMEOUT
+            | CallbackKind.BALANCE_TIMEOUT
         ):
             result = _inside(fields, "Result") or fields or {}
             return StatusTimeoutNotice(clean(result.get("ResultDesc")))
@@ -206,6 +210,42 @@ def _return(fields: Mapping[str, object] | None) -> Event:
         amount_units=_positive(read_cents(_value(items, "Amount"))),
         receipt=read_receipt(result.get("TransactionID")) if done else None,
     )
+
+
+def _balance(fields: Mapping[str, object] | None) -> Event:
+    result = _inside(fields, "Result")
+    code = read_code(result.get("ResultCode")) if result is not None else None
+    if result is None or code is None:
+        return Unparsable("not a result")
+    asked = code == "0"
+    items = _pairs(result.get("ResultParameters"), "ResultParameter", "Key") if asked else []
+    held = _accounts(_value(items, "AccountBalance"))
+    return BalanceResult(
+        query_ok=asked,
+        code=code,
+        text=clean(result.get("ResultDesc")),
+        utility_units=held.get("utility"),
+        working_units=held.get("working"),
+        charges_units=held.get("charges"),
+    )
+
+
+def _accounts(value: object) -> dict[str, int]:
+    """Parts joined by ``&``: ``Utility Account|KES|current|available|reserved|uncleared``.
+
+    What cannot be read, or comes twice, is left out.
+    """
+    found: dict[str, int] = {}
+    twice: set[str] = set()
+    for part in value.split("&") if isinstance(value, str) and len(value) < 4_000 else []:
+        name, *cells = part.split("|")
+        word = name.strip().lower().partition(" ")[0]
+        available = read_cents(cells[2]) if len(cells) >= 3 and cells[0] == "KES" else None
+        if available is None or word in found:
+            twice |= {word}
+            continue
+        found[word] = available
+    return {word: units for word, units in found.items() if word not in twice}
 
 
 def _charge(value: object) -> int | None:

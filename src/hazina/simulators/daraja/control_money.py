@@ -10,6 +10,7 @@ from fastapi import APIRouter, HTTPException
 from pydantic import BaseModel, ConfigDict, Field
 
 from hazina.simulators.daraja import c2b, forgery, reversal
+from hazina.simulators.daraja.books import OPENING, UTILITY, Posting
 from hazina.simulators.daraja.callbacks import Letter
 from hazina.simulators.daraja.clock import in_eat
 from hazina.simulators.daraja.control import Phone, Shown, TheWorld, show_handset
@@ -109,6 +110,26 @@ async def reverse(world: TheWorld, receipt: str) -> Shown:
     payment = world.books.find_payment(receipt)
     phone = "" if payment is None else str(payment["phone"])
     return {"receipt": made, "reverses": receipt, "handset": show_handset(world, phone)}
+
+
+class UtilityFunds(BaseModel):
+    """What the organisation's utility account shall hold."""
+
+    model_config = ConfigDict(extra="forbid")
+    balance: str = Field(pattern=r"^\d{1,12}(\.\d{1,2})?$")
+
+
+@router.put("/sim/utility")
+async def set_utility(world: TheWorld, funds: UtilityFunds) -> Shown:
+    """This will fill the utility account from the bank, or empty it to there."""
+    with world.store.transaction():
+        change = parse_cents(funds.balance) - world.books.balance(UTILITY)
+        if change:
+            kind = "Funds Received from Bank" if change > 0 else "Withdraw Funds to Bank"
+            lines = [(OPENING, -change), (UTILITY, change)]
+            world.books.post(Posting(kind, abs(change)), lines, world.now_ms())
+        world.changed()
+    return {"utility": decimal_text(world.books.balance(UTILITY))}
 
 
 class ForgedConfirmation(BaseModel):

@@ -1,0 +1,117 @@
+"""What two persons say was moved between the bank, M-Pesa's accounts and the owner.
+
+The movement itself happens in M-Pesa's portal or at the bank, and has its reference there: one
+reference is booked once.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import asyncpg
+
+from hazina.desk.approvals import Approval, Approvals, Wish
+from hazina.flows.treasury import postings
+from hazina.flows.treasury.postings import Movement
+from hazina.flows.treasury.tariffs import Reader
+from hazina.identity.people import Operator
+from hazina.infra.db import Row, Tx
+from hazina.kernel.actor import Actor
+from hazina.kernel.errors import Invalid, Kind, Refusal
+from hazina.kernel.ids import new_id
+from hazina.kernel.money import KES, AmountInvalid, Money
+from hazina.ledger.core import first_fault
+from hazina.ledger.service import Ledger
+
+MOVE = "treasury.move"
+ADD = """
+INSERT INTO treasury.movement
+    (id, kind, amount, reference, asked_by, approved_by, reason, group_id, at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+"""
+KNOWN = "SELECT id FROM treasury.movement WHERE kind = $1 AND reference = $2"
+DECIDER = "decided_by"
+LIST = "SELECT * FROM treasury.movement ORDER BY id DESC LIMIT $1"
+SETTLED_GROUPS = """
+SELECT group_id, amount FROM treasury.movement WHERE kind = 'charges_settled'
+"""
+UTILITY_DOOR = "mpesa:utility is left by paid withdrawals and settled charges, each once"
+WORDS = {
+    Movement.CAPITAL_IN: "The owner paid into the bank account",
+    Movement.CAPITAL_OUT: "The bank account paid the owner",
+    Movement.FLOAT_FUNDED: "Bank account to M-Pesa's utility account",
+    Movement.COLLECTION_SWEPT: "Collected shillings to the bank account",
+    Movement.COLLECTION_TO_UTILITY: "Collected shillings to the utility account",
+    Movement.CHARGES_SETTLED: "M-Pesa took its charges out of the utility account",
+}
+
+
+class MovementKnown(Refusal):
+    """That reference was booked before."""
+
+    code = "movement_known"
+    kind = Kind.CONFLICT
+    message = "A movement with that reference is booked already."
+    action = "Look it up in the list of movements."
+
+
+class Movements:
+    """Asking for a movement, and booking it with the second person's yes."""
+
+    def __init__(self, approvals: Approvals, ledger: Ledger) -> None:
+        self._approvals, self._ledger = approvals, ledger
+        approvals.register(MOVE, self._move)
+
+    async def ask(
+        self,
+        tx: Tx,
+        kind: Movement,
+        amount: Money,
+        reference: str,
+        *,
+        reason: str,
+        operator: Operator,
+        actor: Actor,
+        now: datetime,
+    ) -> Approval:
+        """This will ask a second person to book a movement.
+
+        Raises: AmountInvalid, Invalid, MovementKnown, and as ``Approvals.request``.
+        """
+        named = " ".join(reference.split())[:60]
+        if amount.asset != KES or amount.units <= 0:
+            raise AmountInvalid("A movement is of shillings, more than none.")
+        if not named:
+            raise Invalid.field("reference", "Give the bank's or M-Pesa's reference.")
+        if await tx.fetchval(KNOWN, kind.value, named) is not None:
+            raise MovementKnown
+        facts = {"kind": kind.value, "amount": amount.decimal, "reference": named}
+        summary = f"{WORDS[kind]}: {amount}, reference {named}"
+        wish = Wish(MOVE, new_id(), facts, summary, reason)
+        return await self._approvals.request(tx, wish, operator=operator, actor=actor, now=now)
+
+    async def list_all(self, reader: Reader, *, limit: int = 100) -> Sequence[Row]:
+        """What was moved, the latest first."""
+        return await reader.fetch(LIST, limit)
+
+    async def _move(self, tx: Tx, approval: Approval, actor: Actor, now: datetime) -> None:
+        facts = approval.facts
+        kind, amount = Movement(facts["kind"]), KES.money(facts["amount"])
+        transfers = postings.moved(approval.subject, kind, amount, facts["reference"])
+        try:
+            async with tx.savepoint():
+                await tx.execute(
+                    ADD,
+                    approval.subject,
+                    kind.value,
+                    amount.units,
+                    facts["reference"],
+                    str(approval.asked_by),
+                    str(actor),
+                    approval.reason[:500],
+                    transfers[0].group,
+                    now,
+                )
+        except asyncpg.UniqueViolationError:
+            raise MovementKnown from None
+        if fault := first_fault(await self._ledger.post(tx, transfers, actor)):
+            raise AssertionError(f"a movement was refused: {fault.code.value}")
