@@ -117,7 +117,7 @@ class Estate:
             cookies = dict(who.cookies)
             data = dict(form or {})
             if method not in ("GET", "HEAD"):
-                cookies["hz_csrf"], data["csrf"] = await self._csrf(shell, who)
+                cookies["hz_csrf"], data["csrf"] = await self.csrf(shell, who)
             header = "; ".join(f"{name}={value}" for name, value in cookies.items())
             headers = {"Cookie": header, **(more or {})}
             if method in ("GET", "HEAD"):
@@ -131,7 +131,7 @@ class Estate:
             headers.setdefault("Idempotency-Key", new_id().hex)
         return await http.request(method, path, headers=headers, content=body)
 
-    async def _csrf(self, shell: str, who: Knocker) -> tuple[str, str]:
+    async def csrf(self, shell: str, who: Knocker) -> tuple[str, str]:
         """A browser's half and a token out of a page that this browser was shown."""
         known = who.csrf.get(shell)
         if known is None:

@@ -19,6 +19,7 @@ from hazina.bootstrap.wiring import open_house
 from hazina.infra.house import House
 from hazina.infra.observability import configure_logging
 from hazina.infra.settings import Settings
+from hazina.infra.tracing import configure_tracing
 from hazina.infra.worker import Worker
 from hazina.web.console.app import create_console_app
 from hazina.web.internal.app import create_internal_app
@@ -51,6 +52,7 @@ async def run_internal(settings: Settings) -> None:
 async def run_worker(settings: Settings) -> None:
     """This will work off jobs and sweeps."""
     configure_logging(settings)
+    configure_tracing(settings, "worker")
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -87,6 +89,7 @@ async def _serve(
     settings: Settings, port: int, make: Callable[[House], FastAPI], host: str | None = None
 ) -> None:
     configure_logging(settings)
+    configure_tracing(settings, make.__name__.removesuffix("_app"))
     async with open_house(settings) as house:
         config = uvicorn.Config(
             make(house),

@@ -20,6 +20,7 @@ import httpx
 from hazina.infra.db import in_transaction
 from hazina.infra.observability import RAIL_CALLS
 from hazina.infra.settings import Mode
+from hazina.infra.tracing import SpanKind, span
 
 MAX_ANSWER = 1024 * 1024
 CONNECT_S = 10
@@ -90,27 +91,31 @@ class Http:
             told |= {"host": urlsplit(url).netloc.rpartition("@")[2], "connection": "close"}
             extensions = {"sni_hostname": host}
         begun = time.perf_counter()
-        outcome = "unknown"
-        try:
-            request = self._open().build_request(
-                method,
-                httpx.URL(url).copy_with(host=at) if at else url,
-                headers=told,
-                extensions=extensions,
-                content=content,
-                json=json,
-                timeout=httpx.Timeout(timeout_s, connect=min(CONNECT_S, timeout_s)),
-            )
-            answer = await self._exchange(request, timeout_s)
-            outcome = f"{answer.status // 100}xx"
-            return answer
-        except HttpNotSent:
-            outcome = "not_sent"
-            raise
-        finally:
-            RAIL_CALLS.labels(rail or urlsplit(url).hostname, operation or "-", outcome).observe(
-                time.perf_counter() - begun
-            )
+        outcome, whom = "unknown", rail or urlsplit(url).hostname or "-"
+        request = self._open().build_request(
+            method,
+            httpx.URL(url).copy_with(host=at) if at else url,
+            headers=told,
+            extensions=extensions,
+            content=content,
+            json=json,
+            timeout=httpx.Timeout(timeout_s, connect=min(CONNECT_S, timeout_s)),
+        )
+        facts = {"http.request.method": method, "hazina.rail": whom, "hazina.operation": operation}
+        with span(f"{whom} {operation}".strip(), SpanKind.CLIENT, facts) as noted:
+            try:
+                answer = await self._exchange(request, timeout_s)
+                outcome = f"{answer.status // 100}xx"
+                noted.note("http.response.status_code", answer.status)
+                return answer
+            except HttpNotSent:
+                outcome = "not_sent"
+                raise
+            finally:
+                noted.note("hazina.outcome", outcome)
+                RAIL_CALLS.labels(whom, operation or "-", outcome).observe(
+                    time.perf_counter() - begun
+                )
 
     async def close(self) -> None:
         if self._client is not None:

@@ -27,9 +27,11 @@ from hazina.infra.queue import (
     ENQUEUE_ONCE,
     LIST_HELD,
     LOCK_HELD,
+    TRACE,
     Claim,
     Queue,
 )
+from hazina.infra.tracing import Attributes, SpanKind, carried, span
 from hazina.kernel.clock import Clock
 from hazina.kernel.errors import Invalid, NotFound
 from hazina.kernel.ids import new_id
@@ -128,14 +130,16 @@ class Jobs:
         """
         if name not in self.kinds:
             raise LookupError(f"no job is called {name}")
-        headers = None
+        headers = {}
         if delay_s:
-            headers = {"due": (self._clock.now() + timedelta(seconds=delay_s)).isoformat()}
+            headers["due"] = (self._clock.now() + timedelta(seconds=delay_s)).isoformat()
+        if trace := carried():
+            headers[TRACE] = trace
         if once:
             key = f"{name}:{subject}"
-            await tx.execute(ENQUEUE_ONCE, name, subject.bytes, delay_s, headers, key)
+            await tx.execute(ENQUEUE_ONCE, name, subject.bytes, delay_s, headers or None, key)
         else:
-            await tx.execute(ENQUEUE, name, subject.bytes, delay_s, headers)
+            await tx.execute(ENQUEUE, name, subject.bytes, delay_s, headers or None)
         if not delay_s:
             tx.after_commit(self._waker.wake)
 
@@ -167,13 +171,19 @@ class Jobs:
         await self.enqueue(tx, name, subject, once=True)
         return name, subject
 
-    async def attempt(self, kind: JobKind, subject: UUID) -> Exception | None:
+    async def attempt(self, claim: Claim) -> Exception | None:
         """This will run a job once and say what went wrong, if anything did."""
-        with structlog.contextvars.bound_contextvars(job=kind.name, subject=str(subject)):
+        kind, subject = self.kinds[claim.name], claim.subject
+        facts: Attributes = {"hazina.job": kind.name, "hazina.attempt": claim.attempts + 1}
+        with (
+            structlog.contextvars.bound_contextvars(job=kind.name, subject=str(subject)),
+            span(f"job {kind.name}", SpanKind.CONSUMER, facts, parent=claim.trace) as noted,
+        ):
             try:
                 async with asyncio.timeout(kind.timeout_s):
                     await kind.handler(subject)
             except Exception as error:  # noqa: BLE001 - the edge of a job
+                noted.fail(type(error).__name__)
                 return error
         return None
 
@@ -207,7 +217,7 @@ class Jobs:
             claim = None if await self.are_paused() else await self._claim_due()
             if claim is None:
                 return done
-            error = await self.attempt(self.kinds[claim.name], claim.subject)
+            error = await self.attempt(claim)
             async with self._db.pool.acquire() as connection:
                 queue = Queue(connection, new_id())
                 if error is None:

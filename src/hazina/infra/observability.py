@@ -28,6 +28,7 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 
 from hazina.infra.redaction import printable, redact
 from hazina.infra.settings import Settings
+from hazina.infra.tracing import SpanKind, span
 from hazina.kernel.ids import new_id
 
 Scope = MutableMapping[str, Any]
@@ -150,7 +151,8 @@ def configure_logging(settings: Settings) -> None:
 
 
 class RequestIdMiddleware:
-    """Gives each request an id, takes a well-formed one from ``X-Request-ID``, and answers it."""
+    """Gives each request an id, takes a well-formed one from ``X-Request-ID``, and answers it.
+    A trace of the request knows that id, and its logs know the trace's."""
 
     def __init__(self, app: App) -> None:
         self._app = app
@@ -164,13 +166,21 @@ class RequestIdMiddleware:
 
         async def tagged(message: Message) -> None:
             if message["type"] == "http.response.start":
+                noted.note("http.response.status_code", message["status"])
                 message.setdefault("headers", [])
                 message["headers"] = [*message["headers"], (b"x-request-id", given.encode())]
             await send(message)
 
         structlog.contextvars.clear_contextvars()
-        with structlog.contextvars.bound_contextvars(request_id=given):
+        facts = {"http.request.method": scope["method"], "hazina.request_id": given}
+        with (
+            structlog.contextvars.bound_contextvars(request_id=given),
+            span(scope["method"], SpanKind.SERVER, facts) as noted,
+        ):
             await self._app(scope, receive, tagged)
+            route = route_of(scope)
+            noted.call(f"{scope['method']} {route}")
+            noted.note("http.route", route)
 
 
 class HttpMetricsMiddleware:
@@ -195,10 +205,20 @@ class HttpMetricsMiddleware:
         try:
             await self._app(scope, receive, noted)
         finally:
-            route = getattr(scope.get("route"), "path", None) or "unmatched"
+            route = route_of(scope)
             HTTP_REQUESTS.labels(scope["method"], route, str(status)).observe(
                 time.perf_counter() - begun
             )
+
+
+def route_of(scope: Scope) -> str:
+    """The route's template, with the prefix it was mounted under: a path holds ids and tokens."""
+    template: str | None = getattr(scope.get("route"), "path", None)
+    if template is None:
+        return "unmatched"
+    # The framework's template is the slice's own: what stands before it is a prefix, word for word.
+    more = scope["path"].count("/") - template.count("/")
+    return "/".join(scope["path"].split("/")[: more + 1]) + template if more > 0 else template
 
 
 def _given_id(scope: Scope) -> str | None:

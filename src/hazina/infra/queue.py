@@ -23,6 +23,8 @@ from hazina.infra.db import Row
 
 # A channel of ours: PgQueuer's own expects its envelopes.
 CHANNEL = "hazina_jobs"
+# The header in which a job keeps the trace that queued it; the columns say nothing of it.
+TRACE = "traceparent"
 SETTINGS = DBSettings(db_schema="pgqueuer", prefix="")
 
 # One INSERT: PgQueuer's own enqueue also writes a log row, which a payout need not wait for.
@@ -85,6 +87,12 @@ class Claim:
     @classmethod
     def of_row(cls, row: Row) -> "Claim":
         return cls.of(Job.model_validate(dict(row)))
+
+    @property
+    def trace(self) -> str | None:
+        """What ``tracing.carried`` gave where this was queued."""
+        found = (self.row.headers or {}).get(TRACE)
+        return found if isinstance(found, str) else None
 
     @property
     def key(self) -> int:

@@ -183,6 +183,11 @@ class Settings(BaseSettings):
     log_level: str = "info"
     log_json: bool = False
 
+    # Traces.
+    otlp_endpoint: str = Field(
+        default="", description="OpenTelemetry collector (OTLP over HTTP); empty: no traces."
+    )
+
     @field_validator("internal_port", mode="before")
     @classmethod
     def _shut(cls, given: object) -> object:

@@ -27,6 +27,7 @@ from hazina.infra.house import House
 from hazina.infra.jobs import Jobs, pause_s
 from hazina.infra.observability import JOBS_HELD, SWEEPS
 from hazina.infra.queue import CHANNEL, Claim, Queue
+from hazina.infra.tracing import SpanKind, span
 from hazina.kernel.ids import new_id
 
 log = structlog.stdlib.get_logger()
@@ -153,7 +154,7 @@ class Worker:
         return claims
 
     async def _run(self, claim: Claim) -> None:
-        error = await self._jobs.attempt(self._jobs.kinds[claim.name], claim.subject)
+        error = await self._jobs.attempt(claim)
         self._ended.append((claim, error))
         self._awake.set()
 
@@ -212,12 +213,16 @@ class Worker:
 
     async def _sweep(self, name: str) -> None:
         wrong = None
-        with structlog.contextvars.bound_contextvars(sweeper=name):
+        with (
+            structlog.contextvars.bound_contextvars(sweeper=name),
+            span(f"sweep {name}", SpanKind.INTERNAL) as noted,
+        ):
             try:
                 async with asyncio.timeout(SWEEP_TIMEOUT_S):
                     await self._jobs.sweepers[name].handler()
             except Exception as error:  # noqa: BLE001 - the edge of a sweep
                 wrong = type(error).__name__
+                noted.fail(wrong)
                 SWEEP_FAILED.ring("sweep failed", exc_info=error)
         SWEEPS.labels(name, "failed" if wrong else "done").inc()
         self._swept.append((name, wrong))

@@ -31,6 +31,7 @@ from hazina.desk.webkit.templates import (
 from hazina.infra.house import House, Manifest, NavItem
 from hazina.infra.observability import HttpMetricsMiddleware, RequestIdMiddleware
 from hazina.infra.settings import MpesaMode
+from hazina.infra.tracing import FRAMEWORKS_OWN
 from hazina.infra.vault import Vault
 from hazina.web import vitals
 from hazina.web.body import BodyLimit
@@ -64,6 +65,7 @@ def make_app(
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
+        telemetry=FRAMEWORKS_OWN,
     )
     signer = Signer(house.get(Vault).derive(f"web.{plan.name}"))
     install_shell(app, house, signer, plan, manifests)

@@ -12,6 +12,7 @@ import hazina
 from hazina.desk.webkit.templates import Shell
 from hazina.infra.house import House
 from hazina.infra.observability import HttpMetricsMiddleware, RequestIdMiddleware
+from hazina.infra.tracing import FRAMEWORKS_OWN
 from hazina.web import vitals
 from hazina.web.body import BodyLimit
 from hazina.web.errors import CatchAll, install_errors
@@ -29,6 +30,7 @@ def create_internal_app(house: House, *, heads: Set[str] = frozenset()) -> FastA
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
+        telemetry=FRAMEWORKS_OWN,
     )
     app.state.house = house
     app.state.schema_heads = heads
