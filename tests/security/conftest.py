@@ -18,7 +18,10 @@ from hazina.kernel.ids import new_id
 from hazina.ledger.service import Ledger, prepare
 from tests import server
 from tests.conftest import START, Place, place_called
+from tests.journeys.conftest import daraja, world
 from tests.security.estate import Estate, furnished
+
+__all__ = ["daraja", "world"]  # the journeys' fixtures, for the story with secrets
 
 
 @pytest.fixture(autouse=True)
