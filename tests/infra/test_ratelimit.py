@@ -1,5 +1,6 @@
 """Rate limits count by key and say when to come back: in memory, and in a real Redis."""
 
+import asyncio
 import shutil
 import socket
 import subprocess
@@ -7,9 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 from tests.process.waiting import wait_until
 
-from hazina.infra.ratelimit import RateLimited, RateLimiter
+from hazina.infra.ratelimit import LimitsUnreachable, RateLimited, RateLimiter
 from hazina.kernel.errors import Kind
 from hazina.kernel.ids import new_id
 
@@ -72,6 +74,37 @@ class TestRateLimit:
         await limiter.check("1/minute", "register", one)
         with pytest.raises(RateLimited):
             await limiter.check("1/minute", "login", one)
+        await limiter.close()
+
+    async def test_of_many_at_once_as_many_pass_as_are_allowed(self, storage: str) -> None:
+        limiter, who = RateLimiter(storage), new_id().hex
+        hits = [limiter.check("5/minute", "login", who) for _ in range(40)]
+        answers = await asyncio.gather(*hits, return_exceptions=True)
+        assert sum(answer is None for answer in answers) == 5
+        assert all(answer is None or isinstance(answer, RateLimited) for answer in answers)
+        await limiter.close()
+
+    async def test_a_refused_hit_is_not_counted(self, storage: str) -> None:
+        """Who keeps trying is let in when the first hits are old, not when the trying ends."""
+        limiter, who = RateLimiter(storage), new_id().hex
+        await limiter.check("1/2second", "login", who)
+        waits = []
+        for _ in range(5):
+            with pytest.raises(RateLimited) as refused:
+                await limiter.check("1/2second", "login", who)
+            waits.append(refused.value.details["retry_after_s"])
+        assert max(waits) <= 2
+        assert waits == sorted(waits, reverse=True)
+        await limiter.close()
+
+    async def test_without_its_redis_nothing_passes_uncounted(self) -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            limiter = RateLimiter(f"redis://127.0.0.1:{probe.getsockname()[1]}")
+            with capture_logs() as logged, pytest.raises(LimitsUnreachable) as refused:
+                await limiter.check("1/minute", "login", "somebody")
+        assert refused.value.kind is Kind.UNAVAILABLE
+        assert logged[0]["event"] == "rate limits cannot be asked"
         await limiter.close()
 
     async def test_processes_share_what_redis_counts(self, redis: str) -> None:

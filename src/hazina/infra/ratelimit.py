@@ -8,6 +8,8 @@ from functools import lru_cache
 from typing import Any
 
 import redis.asyncio
+import redis.exceptions
+import structlog
 from limits import RateLimitItem, parse
 from limits.aio.storage import Storage
 from limits.aio.strategies import MovingWindowRateLimiter
@@ -15,6 +17,8 @@ from limits.storage import storage_from_string
 
 from hazina.kernel.clock import SystemClock
 from hazina.kernel.errors import Kind, Refusal
+
+log = structlog.stdlib.get_logger()
 
 
 class RateLimited(Refusal):
@@ -27,6 +31,15 @@ class RateLimited(Refusal):
 
     def __init__(self, retry_after_s: int) -> None:
         super().__init__(details={"retry_after_s": retry_after_s})
+
+
+class LimitsUnreachable(Refusal):
+    """What counts is shared, and cannot be asked: nothing is let through uncounted."""
+
+    code = "limits_unreachable"
+    kind = Kind.UNAVAILABLE
+    message = "We cannot take this at the moment."
+    action = "Try again in a few seconds."
 
 
 class RateLimiter:
@@ -50,12 +63,16 @@ class RateLimiter:
     async def check(self, limit: str, *key: str) -> None:
         """This will count one hit of ``key`` against ``limit``, as in ``"10/minute"``.
 
-        Raises: RateLimited; a refused hit is not counted.
+        Raises: RateLimited; a refused hit is not counted. LimitsUnreachable.
         """
         item = _parse(limit)
-        if await self._window.hit(item, *key):
-            return
-        stats = await self._window.get_window_stats(item, *key)
+        try:
+            if await self._window.hit(item, *key):
+                return
+            stats = await self._window.get_window_stats(item, *key)
+        except (redis.exceptions.RedisError, OSError) as error:
+            log.error("rate limits cannot be asked", error=type(error).__name__)
+            raise LimitsUnreachable from None
         # The library counts by the machine's clock, so its answer is read against that one.
         wait = stats.reset_time - SystemClock().now().timestamp()
         raise RateLimited(min(max(math.ceil(wait), 1), item.get_expiry()))
