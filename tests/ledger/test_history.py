@@ -15,7 +15,9 @@ import pytest_asyncio
 from hazina.infra.db import Database, Tx
 from hazina.kernel.actor import SYSTEM
 from hazina.kernel.errors import Invalid
-from hazina.ledger.chart import AccountRef, Purpose, system
+from hazina.kernel.ids import new_id
+from hazina.kernel.money import KES
+from hazina.ledger.chart import AccountRef, Purpose, receivable, system
 from hazina.ledger.codes import Code
 from hazina.ledger.core import Hold, hold, move
 from hazina.ledger.history import History, Period
@@ -268,6 +270,29 @@ class TestTheTrialBalance:
         for at, lines in stood:
             assert await history.trial_balance(at) == lines, (SEED, at)
         assert stood[0][1] != stood[-1][1], SEED
+
+
+class TestAnUnboundedAccountOfSomebody:
+    async def test_is_read_like_the_houses_own(self, books: Books) -> None:
+        """A receivable was nothing at all, and had no lines: only accounts of nobody were found."""
+        history, who, other = History(books.db), new_id(), new_id()
+        mine, theirs = receivable(who, KES), receivable(other, KES)
+        before = await books.db.fetchval("SELECT clock_timestamp()")
+        for _ in range(2):
+            await books.post(
+                move(mine, BANK, kes("7"), Code.CLAW_BACK_OWED, about()),
+                move(theirs, BANK, kes("100"), Code.CLAW_BACK_OWED, about()),
+            )
+            await seal_all(books.db, size=1)
+        after = await books.db.fetchval("SELECT clock_timestamp()")
+        assert (await history.balance_at(mine)).posted == kes("14")
+        assert (await history.balance_at(mine, booked=before)).posted == kes("0")
+        assert (await history.balance_at(mine, effective=after)).posted == kes("14")
+        period = await history.period(mine, before, after, limit=1)
+        assert (period.opening, period.closing) == (kes("0"), kes("14"))
+        rest = await history.period(mine, before, after, cursor=period.lines.next_cursor)
+        lines = [*period.lines.items, *rest.lines.items]
+        assert [line.balance for line in lines] == [kes("7"), kes("14")]
 
 
 class TestAPeriod:

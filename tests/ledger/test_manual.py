@@ -57,7 +57,7 @@ class TestTheExamples:
                 stale.append(page.name)
         assert stale == [], "write them anew: python -m tests.ledger.manual"
         proof = Proof()
-        for kind in ("withdrawal", "order", "trade"):
+        for kind in ("withdrawal", "order", "trade", "debt"):
             proof.add_owner(kind, ALL_ALIVE)
         async with fresh.transaction(readonly=True) as tx:
             assert [one for one in await proof.verify(tx) if not one.holds] == []

@@ -13,6 +13,7 @@ from pathlib import Path
 import structlog
 from prometheus_client import Gauge
 
+from hazina.infra.alarms import Alarm
 from hazina.infra.db import Database, Tx
 from hazina.infra.observability import REGISTRY
 from hazina.kernel.clock import Clock
@@ -21,6 +22,8 @@ from hazina.ledger.history import History
 from hazina.ledger.proof import Proof, Proven, Verdict, last_proven, newest_block, remember
 
 log = structlog.stdlib.get_logger()
+
+CONTRADICTED = Alarm("ledger-contradicted")
 
 EVERY_S = 600  # a look whether the day's proof is there
 GIVEN = "SELECT max(v.decided_at) FROM ledger.verdict v WHERE v.decided_at >= $1"
@@ -75,7 +78,7 @@ class DailyProof:
         failed = [verdict for verdict in verdicts if not verdict.holds]
         FAULTS.set(sum(len(verdict.faults) for verdict in failed))
         for verdict in failed:
-            log.error("ledger proof failed", claim=verdict.claim, faults=verdict.faults)
+            CONTRADICTED.ring("ledger proof failed", claim=verdict.claim, faults=verdict.faults)
         if not failed:
             log.info("ledger proven", claims=len(verdicts))
 

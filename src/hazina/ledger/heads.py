@@ -20,6 +20,7 @@ import structlog
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
+from hazina.infra.alarms import Alarm
 from hazina.infra.db import Database
 from hazina.infra.http import HttpNotSent, HttpUnknown, InsecureAddress
 from hazina.infra.vault import Vault
@@ -29,6 +30,8 @@ from hazina.kernel.errors import Kind, Refusal
 from hazina.ledger.service import Reader
 
 log = structlog.stdlib.get_logger()
+
+UNTOLD = Alarm("ledger-head-untold")
 
 VERSION = 1
 PURPOSE = "ledger-heads"
@@ -223,10 +226,10 @@ class DailyHeads:
                 self._webhook, body, {"content-type": "application/json"}, operation="head"
             )
         except (HttpNotSent, HttpUnknown, InsecureAddress) as why:
-            log.error("ledger head was not told", block=head.block, why=str(why))
+            UNTOLD.ring("ledger head was not told", block=head.block, why=str(why))
             return False
         if not 200 <= answer.status < 300:
-            log.error("ledger head was not told", block=head.block, why=f"status {answer.status}")
+            UNTOLD.ring("ledger head was not told", block=head.block, why=f"status {answer.status}")
             return False
         await self._db.run(lambda tx: tx.execute(REMEMBER_TOLD, now.date(), head.block, now))
         return True

@@ -27,6 +27,7 @@ from hazina.ledger.past import (
     PastBalance,
     balance_at,
     balance_before,
+    of_owner,
 )
 from hazina.ledger.sealing import LATE_S
 from hazina.ledger.service import Reader
@@ -299,16 +300,16 @@ class History:
         lines: list[StatementLine] = []
         places: list[_Place] = []
         while True:
-            stretches = await self._reader.fetch(
-                STRETCHES, *name, place.tx, since, until, limit + 1
-            )
+            asked, args = of_owner(STRETCHES, ref, *name, place.tx, since, until, limit + 1)
+            stretches = await self._reader.fetch(asked, *args)
             # What is not sealed comes after all blocks, and there may be more of them.
             more = len(stretches) > limit + 1
             for stretch in stretches[: limit + 1]:
-                rows = await self._reader.fetch(
-                    STRETCH, *name, stretch["after_tx"], stretch["last_tx"], place.tx, place.id,
-                    since, until, limit + 1 - len(lines),
+                asked, args = of_owner(
+                    STRETCH, ref, *name, stretch["after_tx"], stretch["last_tx"], place.tx,
+                    place.id, since, until, limit + 1 - len(lines),
                 )  # fmt: skip
+                rows = await self._reader.fetch(asked, *args)
                 for row in rows:
                     line = _unversioned(ref, row, place.units)
                     place = _Place(row["tx"], row["transfer_id"], line.balance.units)

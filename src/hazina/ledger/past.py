@@ -186,12 +186,22 @@ async def balance_before(reader: Reader, ref: AccountRef, moment: datetime) -> P
 async def _unbounded_at(
     reader: Reader, ref: AccountRef, sql: str, moment: datetime | None
 ) -> PastBalance:
-    rows = await reader.fetch(sql, ref.asset.code, ref.purpose.value, moment)
+    asked, args = of_owner(sql, ref, ref.asset.code, ref.purpose.value, moment)
+    rows = await reader.fetch(asked, *args)
     if not rows:
         return PastBalance(ref.asset.units(0))
     debits, credits_ = int(rows[0]["debits"]), int(rows[0]["credits"])
     sign = 1 if ref.line.debit_normal else -1
     return PastBalance(ref.asset.units(sign * (debits - credits_)))
+
+
+def of_owner(sql: str, ref: AccountRef, *args: object) -> tuple[str, tuple[object, ...]]:
+    """A question about ``OURS``, asked about an unbounded account that somebody owns: a receivable,
+    another institution's world. Their id is one more argument."""
+    if ref.owner is None:
+        return sql, args
+    theirs = f"a.owner_id = ${len(args) + 1}"
+    return sql.replace("a.owner_id IS NULL", theirs), (*args, ref.owner)
 
 
 def _past(ref: AccountRef, rows: list[Row]) -> PastBalance:
