@@ -70,7 +70,14 @@ class Example:
         people = {name: self.owner(name) for name in ("alice", "bob", "shop")}
         accounts = Accounts(self._ledger)
         acts = {"accounts": accounts, "clerk": CLERK, "chief": CHIEF, "ledger": self._ledger}
-        amounts = {"kes": KES.money, "xau": XAU.money, "KES": KES, "XAU": XAU, "new_id": new_id}
+        amounts = {
+            "nothing": KES.units(0),
+            "kes": KES.money,
+            "xau": XAU.money,
+            "KES": KES,
+            "XAU": XAU,
+            "new_id": new_id,
+        }
         words = {"book": self.book, "show": self.show, "act": self.act, "owner": self.owner}
         words |= {"db": self._db, "wallet": lambda who: customer(who, KES), "system": system}
         return {**people, **acts, **amounts, **words}
