@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+import httpx
 import pytest
 
 from hazina.desk.approvals import SamePerson
@@ -16,6 +17,7 @@ from hazina.kernel.actor import SYSTEM
 from hazina.kernel.money import KES
 from hazina.ledger.history import History
 from tests.journeys.paying import account_of, in_step, pay
+from tests.journeys.test_claw_back import signed_in
 from tests.journeys.test_suspense import Desk, desk
 from tests.journeys.test_withdrawals import later, state, withdraw
 from tests.journeys.world import World
@@ -164,3 +166,24 @@ async def fund(world: World, *, utility: str) -> None:
     """M-Pesa's utility account holds so much."""
     answer = await world.sim.put("/sim/utility", json={"balance": utility})
     assert answer.status_code == 200, answer.text
+
+
+class TestAPaybillCode:
+    async def test_is_m_pesas_own_picture_asked_for_once_and_missed_honestly(
+        self, world: World, desk: Desk
+    ) -> None:
+        person = await world.customer()
+        async with httpx.AsyncClient(base_url=world.wallet, follow_redirects=True) as web:
+            await signed_in(web, person.username)
+            assert "/deposits/paybill" in (await web.get("/deposits/new")).text
+            assert "/deposits/paybill.png" not in (await web.get("/deposits/paybill")).text
+            page = (await web.get("/deposits/paybill?amount=500")).text
+            assert 'src="/deposits/paybill.png?amount=500"' in page
+            await world.fault("http_500", operation="qr", count=None)
+            picture = await web.get("/deposits/paybill.png?amount=500")
+            assert picture.headers["content-type"] == "image/png"
+            assert picture.content.startswith(b"\x89PNG")
+            page = (await web.get("/deposits/paybill?amount=600")).text
+            assert "gives no code at the moment" in page
+            assert "Account number" in page
+            assert (await web.get("/deposits/paybill?amount=0")).status_code == 400

@@ -125,6 +125,8 @@ TABLE = {
         wallet POST /messages/wishes
         wallet GET /deposits
         wallet GET /deposits/new
+        wallet GET /deposits/paybill
+        wallet GET /deposits/paybill.png
         wallet POST /deposits/new
         wallet POST /deposits/review
         wallet POST /deposits

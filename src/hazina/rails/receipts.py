@@ -72,6 +72,14 @@ class ReturnAccepted:
     conversation_id: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class CodeOrder:
+    """A picture that pays us: to which account number, and how much."""
+
+    account: str
+    amount_kes: int
+
+
 class LineKind(StrEnum):
     """What a line of the outside's own statement tells."""
 
@@ -150,6 +158,10 @@ class ReceiptRail(Protocol):
 
     async def ask_payment(self, receipt: str, callback_token: str) -> Outcome[StatusRequested]:
         """This will ask about one payment; its ``StatusResult`` comes to the question's token."""
+        ...
+
+    async def draw_code(self, order: CodeOrder) -> Outcome[bytes]:
+        """This will have the outside draw a picture (PNG) that its app pays by."""
         ...
 
     def prepare_return(self, order: ReturnOrder) -> PreparedCall:

@@ -9,6 +9,7 @@ from hazina.flows.deposits import console, pages
 from hazina.flows.deposits.accounts import AccountNumbers
 from hazina.flows.deposits.arrivals import Arrivals
 from hazina.flows.deposits.listen import Listener
+from hazina.flows.deposits.paybill_code import PaybillCodes
 from hazina.flows.deposits.purpose import DepositPurposes
 from hazina.flows.deposits.recover import RecoverDeposits
 from hazina.flows.deposits.request import Deposits
@@ -66,6 +67,7 @@ def build(house: House) -> None:
     house.get(Recovery).register("deposits", RecoverDeposits())
     rail = house.get(ReceiptRail)  # type: ignore[type-abstract]
     numbers = AccountNumbers(house.get(Customers), house.get(Vault), rail)
+    house.put(PaybillCodes(rail, house.clock))
     for part in (purposes, settlement, deposits, listener, numbers, Arrivals(settlement)):
         house.put(part)
 

@@ -15,12 +15,13 @@ from hazina.desk.webkit.templates import render, render_fragment
 from hazina.desk.webkit.view import Activity, Line
 from hazina.flows.deposits.account_number import spoken
 from hazina.flows.deposits.accounts import AccountNumbers
+from hazina.flows.deposits.paybill_code import PaybillCodes
 from hazina.flows.deposits.purpose import DepositPurposes
 from hazina.flows.deposits.repository import DepositView
 from hazina.flows.deposits.request import Deposits
 from hazina.flows.deposits.routes import answer
 from hazina.flows.deposits.story import CHIPS, PROMPT_SECONDS, Story, story
-from hazina.flows.deposits.terms import check_deposit
+from hazina.flows.deposits.terms import SHILLING, check_deposit
 from hazina.flows.money_form import (
     AMOUNT,
     PHONE,
@@ -39,13 +40,14 @@ from hazina.infra.house import House
 from hazina.infra.idempotency import once
 from hazina.infra.ratelimit import RateLimiter
 from hazina.infra.settings import Settings
-from hazina.kernel.errors import Refusal
+from hazina.kernel.errors import NotFound, Refusal
 from hazina.kernel.ids import parse_id, wire_id
 from hazina.kernel.money import KES
 from hazina.rails.receipts import ReceiptRail
 
 router = APIRouter(prefix="/deposits")
 PAGE = 20
+CODE_LIMIT = "30/minute"  # of one customer, for M-Pesa's sake
 Cursor = Annotated[str | None, Query(max_length=60)]
 
 
@@ -135,6 +137,52 @@ async def confirm(request: Request, me: CurrentCustomer, actor: CustomerActor) -
     return redirect(request, f"/deposits/{told['deposit_id']}")
 
 
+@router.get("/paybill")
+async def show_paybill(
+    request: Request,
+    me: CurrentCustomer,
+    amount: Annotated[str, Query(max_length=40)] = "",
+) -> Response:
+    """A code for M-Pesa's app, for an amount; where M-Pesa gives none, that is said."""
+    house: House = request.app.state.house
+    lines, found = await _paybill(house, me), None
+    if not lines:
+        return redirect(request, "/deposits/new")
+    form = _code_spec(request).parse({"amount": amount}) if amount else _code_spec(request).blank()
+    if amount and form.ok:
+        try:
+            await house.get(RateLimiter).check(CODE_LIMIT, "code", str(me.id))
+            found = await _picture(house, me, check_deposit(form.value(AMOUNT), house.settings))
+        except Refusal as refusal:
+            refuse(form, refusal)
+    shown = form.value(AMOUNT) if amount and form.ok else None
+    return render(
+        request,
+        "deposits/paybill.html",
+        status=form.status,
+        form=form,
+        amount=shown,
+        picture=f"/deposits/paybill.png?amount={shown.units // SHILLING}"
+        if shown and found
+        else "",
+        lines=lines,
+    )
+
+
+@router.get("/paybill.png", include_in_schema=False)
+async def show_code(
+    request: Request, me: CurrentCustomer, amount: Annotated[int, Query(ge=1, le=250_000)]
+) -> Response:
+    """The picture itself, mostly from memory."""
+    house: House = request.app.state.house
+    await house.get(RateLimiter).check(CODE_LIMIT, "code", str(me.id))
+    picture = await _picture(house, me, amount)
+    if picture is None:
+        raise NotFound
+    headers = {"Cache-Control": "private, max-age=600"}
+    return Response(picture, media_type="image/png", headers=headers)
+
+
 @router.get("/{deposit_id}")
 async def show(request: Request, deposit_id: str, me: CurrentCustomer) -> Response:
     """One deposit and where it stands."""
@@ -201,6 +249,18 @@ async def _form_page(request: Request, me: Customer, form: Form) -> Response:
         other=bool(form[PHONE.name].value or form[PHONE.name].error),
         paybill=await _paybill(request.app.state.house, me),
     )
+
+
+def _code_spec(request: Request) -> FormSpec:
+    settings: Settings = request.app.state.house.settings
+    least, most = settings.deposit_min_kes, settings.deposit_max_kes
+    return FormSpec(money_form(least, most).fields[AMOUNT.name])
+
+
+async def _picture(house: House, me: Customer, amount_kes: int) -> bytes | None:
+    numbers = house.get(AccountNumbers)
+    number = await house.db.run(lambda tx: numbers.of(tx, me.id, house.clock.now()))
+    return await house.get(PaybillCodes).find(number, amount_kes)
 
 
 async def _paybill(house: House, me: Customer) -> list[Line]:

@@ -14,6 +14,7 @@ from uuid import UUID
 import structlog
 from prometheus_client import Gauge
 
+from hazina.infra.alarms import Alarm
 from hazina.infra.db import Database, Row, Tx
 from hazina.infra.inbox import InboxMessage, InboxState
 from hazina.infra.jobs import Jobs
@@ -29,6 +30,7 @@ from hazina.rails.ports import BalanceResult, Event, StatusTimeoutNotice
 
 log = structlog.stdlib.get_logger()
 
+UTILITY_LOW = Alarm("utility-low")
 ASK, SWEEP, SWEEP_EVERY_S = "balance.ask", "balance.sweep", 60
 USUAL, SOON = timedelta(minutes=15), timedelta(minutes=1)
 FRESH = timedelta(minutes=30)  # an older answer is no knowledge
@@ -167,7 +169,9 @@ class Balances:
         LOW.set(int(low))
         if low:
             utility = KES.units(event.utility_units or 0)
-            log.error("M-Pesa's utility account is low", utility=str(utility), least=str(self._low))
+            UTILITY_LOW.ring(
+                "M-Pesa's utility account is low", utility=str(utility), least=str(self._low)
+            )
 
     async def _queue(self, tx: Tx, shortcode: str, now: datetime, pause: timedelta) -> None:
         last = await tx.fetchval(LAST_ASKED, shortcode)

@@ -4,6 +4,7 @@ As in ``wire.py`` every outside word is translated here and never heard inside; 
 raises. What a payer typed is kept as text to show, cut and cleaned, and trusted in nothing.
 """
 
+import base64
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,10 +25,11 @@ from hazina.rails.mpesa.wire import (
     whole_shillings,
 )
 from hazina.rails.ports import CallbackKind, Event, PaymentNotice, Unparsable
-from hazina.rails.receipts import PulledPage, PulledPayment, PulledReturn, ReturnOrder
+from hazina.rails.receipts import CodeOrder, PulledPage, PulledPayment, PulledReturn, ReturnOrder
 
 ACCOUNT_MAX = 20
 RETURN_KES = (1, 250_000)
+PNG, PICTURE_MAX = b"\x89PNG\r\n\x1a\n", 200_000
 # Validation's answers. The account number is the one thing we can know better than the payer.
 ACCEPT = {"ResultCode": "0", "ResultDesc": "Accepted"}
 REFUSE_ACCOUNT = {"ResultCode": "C2B00012", "ResultDesc": "Rejected"}
@@ -94,6 +96,33 @@ def payment_status_body(conf: MpesaConf, receipt: str, token: str, credential: s
             "Occasion": "",
         }
     )
+
+
+def code_body(conf: MpesaConf, order: CodeOrder) -> bytes:
+    """This will build an order for a dynamic QR. Raises: AmountInvalid."""
+    return dump(
+        {
+            "MerchantName": conf.merchant_name,
+            "RefNo": order.account,
+            "Amount": whole_shillings(order.amount_kes, *RETURN_KES),
+            "TrxCode": "PB",
+            "CPI": conf.shortcode,
+            "Size": "300",
+        }
+    )
+
+
+def read_code_picture(fields: Mapping[str, object]) -> bytes | None:
+    """The PNG of a QR answer: its code is "00" or, as documents have it, an opaque AG_…; what
+    counts is that a picture is there."""
+    text = fields.get("QRCode")
+    if not isinstance(text, str) or len(text) > PICTURE_MAX:
+        return None
+    try:
+        picture = base64.b64decode(text, validate=True)
+    except ValueError:
+        return None
+    return picture if picture.startswith(PNG) else None
 
 
 def return_body(conf: MpesaConf, order: ReturnOrder, credential: str) -> bytes:

@@ -56,7 +56,7 @@ PATHS = {
     Call.BALANCE: "/mpesa/accountbalance/v1/query",
     Call.CODE: "/mpesa/qrcode/v1/generate",
 }
-OWN_CODES = frozenset({Call.PULL, Call.PULL_REGISTER})
+OWN_CODES = frozenset({Call.PULL, Call.PULL_REGISTER, Call.CODE})
 
 
 class Gateway:

@@ -65,6 +65,7 @@ class MpesaConf:
     certificate: Path | None
     timeout_s: int
     sources: str
+    merchant_name: str = "Hazina"
 
     @property
     def pays_out(self) -> bool:

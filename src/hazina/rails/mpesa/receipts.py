@@ -15,6 +15,7 @@ from hazina.rails.mpesa.statement import read_statement
 from hazina.rails.mpesa.wire import Reply, identifier
 from hazina.rails.ports import Operation, PreparedCall, StatusRequested
 from hazina.rails.receipts import (
+    CodeOrder,
     PulledPage,
     Registered,
     ReturnAccepted,
@@ -104,6 +105,14 @@ class MpesaReceipts:
             return Accepted(StatusRequested(identifier(reply.fields.get("ConversationID"))))
         return not_taken(Call.STATUS, reply)
 
+    async def draw_code(self, order: CodeOrder) -> Outcome[bytes]:
+        """This will have a dynamic QR drawn; it moves nothing."""
+        reply = await self._gateway.call(Call.CODE, c2b.code_body(self._conf, order))
+        if not isinstance(reply, Reply):
+            return reply
+        picture = c2b.read_code_picture(reply.fields) if reply.status == 200 else None
+        return Accepted(picture) if picture else not_taken(Call.CODE, reply)
+
     def prepare_return(self, order: ReturnOrder) -> PreparedCall:
         """This will build a reversal; without a certificate it is refused when it is sent."""
         if self._certificate is None:
@@ -165,6 +174,10 @@ class NullReceipts:
     ) -> Outcome[StatusRequested]:
         """This will refuse the question."""
         return _off("status")
+
+    async def draw_code(self, order: CodeOrder) -> Outcome[bytes]:  # noqa: ARG002
+        """This will refuse."""
+        return _off("code")
 
     def prepare_return(self, order: ReturnOrder) -> PreparedCall:  # noqa: ARG002
         """This will prepare nothing."""
