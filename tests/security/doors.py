@@ -186,6 +186,7 @@ TABLE = {
         console GET /open-questions
         console GET /open-questions/{wire}
         console GET /suspense
+        console GET /messages
         console GET /debts
         console GET /treasury
         console GET /customers
@@ -202,6 +203,7 @@ TABLE = {
         console POST /held-jobs/{key}/retry
         console POST /statements
         console POST /statements/list
+        console POST /messages/{message_id}/again
         console POST /customers/{customer_id}/stop
     """,
     For.KEEPER: """

@@ -7,6 +7,7 @@ from hazina.desk.approvals import Approvals
 from hazina.desk.debts import console as debts_console
 from hazina.desk.debts import setup as debts_setup
 from hazina.desk.limits import Limits
+from hazina.desk.notifications import console as messages_console
 from hazina.desk.notifications import pages, routes, setup
 from hazina.desk.recovery import Recovery
 from hazina.desk.switches import Switches
@@ -36,10 +37,11 @@ MANIFEST = Manifest(
     templates=Path(__file__).parent / "templates",
     routes=(routes.router,),
     pages=(pages.router,),
-    console=(approvals_console.router, debts_console.router),
+    console=(approvals_console.router, messages_console.router, debts_console.router),
     wallet_nav=(NavItem("Messages", "/messages", "info", order=850),),
     console_nav=(
         NavItem("Debts", "/debts", "alert", order=13),
         NavItem("Approvals", "/approvals", "check", order=14),
+        NavItem("Messages", "/messages", "info", order=17),
     ),
 )

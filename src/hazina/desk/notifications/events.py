@@ -29,6 +29,9 @@ SAYINGS: dict[str, tuple[Saying, ...]] = {
     "withdrawal.paid": (Saying("withdrawal_paid", _OWN),),
     "withdrawal.failed": (Saying("withdrawal_failed", _OWN),),
     "withdrawal.rejected": (Saying("withdrawal_failed", _OWN),),
+    "withdrawal.absent": (Saying("withdrawal_failed", _OWN),),
+    "payment.credited": (Saying("payment_received"),),
+    "payment.allocated": (Saying("payment_allocated"),),
     "trade.completed": (
         Saying("gold_bought", {"side": "buy"}),
         Saying("gold_sold", {"side": "sell"}),
@@ -56,6 +59,8 @@ SAYINGS: dict[str, tuple[Saying, ...]] = {
 
 def saying(topic: str, payload: Payload) -> Saying | None:
     """What a fact is told as; None: nothing."""
+    if payload.get("customer_id") is None:
+        return None  # nobody's yet: there is nobody to tell
     for one in SAYINGS[topic]:
         if all(payload.get(name) == value for name, value in one.only.items()):
             return one

@@ -29,6 +29,14 @@ WHERE id = $1 AND state = $2
 DUE = """
 SELECT id FROM desk.message WHERE next_attempt_at <= $1 ORDER BY next_attempt_at LIMIT $2
 """
+UNSENT = """
+SELECT * FROM desk.message WHERE state IN ('queued', 'sending') ORDER BY id FOR NO KEY UPDATE
+"""
+LOST = """
+SELECT * FROM desk.message WHERE state IN ('unknown', 'failed')
+  AND id < coalesce($2, 'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid)
+ORDER BY id DESC LIMIT $1
+"""
 INBOX = """
 SELECT * FROM desk.message WHERE customer_id = $1 AND channel = 'inbox'
   AND id < coalesce($2, 'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid)
@@ -94,6 +102,33 @@ class Shown(dict[str, str]):
 
     def __missing__(self, key: str) -> str:
         return "–"
+
+
+@dataclass(frozen=True, slots=True)
+class LostMessage:
+    """One message that did not arrive, as operators see it: without its words."""
+
+    id: UUID
+    customer_id: UUID
+    channel: Channel
+    template: str
+    state: MessageState
+    since: datetime
+    attempts: int
+    note: str
+
+    @classmethod
+    def of(cls, row: Row) -> "LostMessage":
+        return cls(
+            row["id"],
+            row["customer_id"],
+            Channel(row["channel"]),
+            row["template"],
+            MessageState(row["state"]),
+            row["state_since"],
+            row["attempts"],
+            row["note"] or "",
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,25 +4,38 @@ A claim is committed, the channel is asked outside of any transaction, the outco
 compare-and-set. Codes go another way, ``deliver_now``: at once, never written down, never logged.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import assert_never
 from uuid import UUID
 
 from hazina.desk.notifications import repository as sql
 from hazina.desk.notifications.channels.port import Channel, Letter, Sender
-from hazina.desk.notifications.repository import Claimed, Wish, claimed_of, state_of
+from hazina.desk.notifications.repository import (
+    PREFIX,
+    Claimed,
+    LostMessage,
+    Reader,
+    Wish,
+    claimed_of,
+    state_of,
+)
 from hazina.desk.notifications.states import MACHINE, MessageEvent, MessageState
 from hazina.desk.notifications.texts import CODES, Language
+from hazina.desk.recovery import Moved, Question
 from hazina.identity.customers import Customers
 from hazina.identity.freeze import StopCodes
 from hazina.infra.alarms import Alarm
+from hazina.infra.audit import Audit
 from hazina.infra.db import Database, Row, Tx
 from hazina.infra.jobs import Jobs
 from hazina.infra.vault import VaultError
+from hazina.kernel.actor import Actor
 from hazina.kernel.clock import Clock
-from hazina.kernel.ids import new_id
+from hazina.kernel.errors import NotFound
+from hazina.kernel.ids import new_id, parse_id, wire_id
 from hazina.kernel.outcome import Accepted, Outcome, Rejected, Unknown
+from hazina.kernel.page import Page
 
 LOST = Alarm("message-lost")
 SEND = "message.send"
@@ -44,6 +57,7 @@ class Delivery:
         customers: Customers,
         stop_codes: StopCodes,
         senders: Mapping[Channel, Sender],
+        audit: Audit,
     ) -> None:
         self._db = db
         self._clock = clock
@@ -51,6 +65,7 @@ class Delivery:
         self._customers = customers
         self._stop_codes = stop_codes
         self._senders = senders
+        self._audit = audit
 
     def available(self) -> list[Channel]:
         """The outward channels that are configured."""
@@ -85,6 +100,29 @@ class Delivery:
         now = self._clock.now()
         await self._db.run_patiently(
             lambda tx: self._conclude(tx, claimed, outcome, now), patience_s=60
+        )
+
+    async def list_lost(
+        self, reader: Reader, *, limit: int, cursor: str | None = None
+    ) -> Page[LostMessage]:
+        """Messages that failed, or of which nobody knows whether they arrived; newest first."""
+        before = parse_id(PREFIX, cursor) if cursor else None
+        rows = await reader.fetch(sql.LOST, limit + 1, before)
+        found = [LostMessage.of(row) for row in rows]
+        return Page.of(found, limit, lambda one: wire_id(PREFIX, one.id))
+
+    async def send_again(self, tx: Tx, message_id: UUID, actor: Actor, now: datetime) -> None:
+        """This will queue a message that did not arrive once more, with all its attempts; one of
+        which nobody knows may then come twice. Raises: NotFound, StateMoved."""
+        row = await tx.fetchrow(sql.LOCK, message_id)
+        if row is None:
+            raise NotFound
+        attempts = int(row["attempts"])
+        await _move(tx, row, MessageEvent.AGAIN, now, due=now, attempts=-attempts)
+        await self._jobs.enqueue(tx, SEND, message_id)
+        before = {"state": row["state"], "attempts": attempts}
+        await self._audit.record(
+            tx, actor, "message.sent_again", "message", message_id, before=before, now=now
         )
 
     async def sweep(self) -> None:
@@ -144,6 +182,29 @@ class Delivery:
         """What a message says and its row does not hold: the code that freezes the account."""
         stop_id = row["facts"].get("stop_id")
         return {"code": self._stop_codes.code(UUID(stop_id))} if stop_id else {}
+
+
+class RecoverMessages:
+    """What ``desk.recovery`` may ask of messages: none that the copy had waiting goes out, for it
+    may have gone out since. They hold nothing up: nobody's money waits for a message."""
+
+    async def recover(self, tx: Tx, now: datetime) -> int:
+        for row in await tx.fetch(sql.UNSENT):
+            note = "restored from a copy: it may have been sent since"
+            await _move(tx, row, MessageEvent.RECOVERED, now, note=note)
+        return 0
+
+    async def ask_now(self, tx: Tx, now: datetime) -> None:
+        """A channel cannot be asked what became of a message."""
+
+    async def questions(self, reader: Reader, limit: int) -> list[Question]:  # noqa: ARG002
+        return []
+
+    async def count(self, reader: Reader) -> int:  # noqa: ARG002
+        return 0
+
+    async def unknown(self, reader: Reader, moved: Sequence[Moved]) -> list[Moved]:  # noqa: ARG002
+        return []
 
 
 async def _move(

@@ -10,6 +10,7 @@ from hazina.desk.notifications.repository import PREFIX, InboxLine, Reader, Wish
 from hazina.desk.notifications.sending import SEND, Delivery
 from hazina.desk.notifications.states import MessageState
 from hazina.desk.notifications.texts import TEMPLATES, Group, Language, LanguageUnknown
+from hazina.desk.switches import RECOVERY, Switches
 from hazina.infra.audit import Audit
 from hazina.infra.db import Row, Tx
 from hazina.infra.jobs import Jobs
@@ -22,24 +23,28 @@ from hazina.kernel.page import Page
 class Notifications:
     """What the shells may ask, and the subscriber of every fact that is told."""
 
-    def __init__(self, jobs: Jobs, audit: Audit, delivery: Delivery) -> None:
+    def __init__(self, jobs: Jobs, audit: Audit, delivery: Delivery, switches: Switches) -> None:
+        self._switches = switches
         self._jobs = jobs
         self._audit = audit
         self._delivery = delivery
 
     async def tell(self, tx: Tx, event: Event) -> None:
         """This will write an event's messages, one for each channel, and queue them to be sent.
-        The same event told twice makes them once."""
+        The same event told twice makes them once; while the house recovers from a copy, news
+        about money goes to the inbox alone."""
         said = saying(event.topic, event.payload)
         if said is None:
             return
         customer_id = UUID(str(event.payload["customer_id"]))
         facts, wish = facts_of(event.payload, event.created_at), await self.wish_of(tx, customer_id)
+        # What is booked while recovering may have been told before the house was lost.
+        quiet = RECOVERY in await self._switches.read(tx)
         security = TEMPLATES[said.template].group is Group.SECURITY
         for channel in (Channel.INBOX, *self._delivery.available()):
-            if not security and not wish.wants(channel):
-                continue
             inside = channel is Channel.INBOX
+            if not security and not inside and (quiet or not wish.wants(channel)):
+                continue
             state = MessageState.SENT if inside else MessageState.QUEUED
             written = await tx.fetchval(
                 sql.ADD, new_id(), event.id, customer_id, channel, said.template, wish.language,

@@ -7,8 +7,10 @@ from hazina.desk.notifications.channels.mail import MailChannel
 from hazina.desk.notifications.channels.port import Channel, NullChannel, Sender
 from hazina.desk.notifications.channels.sms import SmsChannel
 from hazina.desk.notifications.events import SAYINGS
-from hazina.desk.notifications.sending import SEND, Delivery
+from hazina.desk.notifications.sending import SEND, Delivery, RecoverMessages
 from hazina.desk.notifications.service import Notifications
+from hazina.desk.recovery import Recovery
+from hazina.desk.switches import Switches
 from hazina.identity.codes import CodeWay, Couriers
 from hazina.identity.customers import Customers
 from hazina.identity.freeze import StopCodes
@@ -40,8 +42,10 @@ def build(house: House) -> None:
             Channel.SMS: sms_channel(house.settings, house.get(Http)),
             Channel.EMAIL: mail_channel(house.settings, house.clock),
         },
+        audit=house.get(Audit),
     )
-    notifications = Notifications(jobs, house.get(Audit), delivery)
+    notifications = Notifications(jobs, house.get(Audit), delivery, house.get(Switches))
+    house.get(Recovery).register("messages", RecoverMessages())
     house.put(delivery)
     house.put(notifications)
     jobs.register(SEND, delivery.send, attempts=3)

@@ -24,6 +24,8 @@ class MessageEvent(StrEnum):
     REJECTED = "rejected"  # positively refused, or deferred too often
     LOST = "lost"  # no usable answer, or the worker died
     REPEATED = "repeated"  # no usable answer, but a second copy would be known as the same
+    RECOVERED = "recovered"  # restored from a copy: it may have gone out since
+    AGAIN = "again"  # an operator has it sent once more
 
 
 S, E = MessageState, MessageEvent
@@ -37,5 +39,9 @@ MACHINE = Machine(
         (S.SENDING, E.REPEATED): S.QUEUED,
         (S.SENDING, E.REJECTED): S.FAILED,
         (S.SENDING, E.LOST): S.UNKNOWN,
+        (S.QUEUED, E.RECOVERED): S.UNKNOWN,
+        (S.SENDING, E.RECOVERED): S.UNKNOWN,
+        (S.FAILED, E.AGAIN): S.QUEUED,
+        (S.UNKNOWN, E.AGAIN): S.QUEUED,
     },
 )

@@ -142,6 +142,17 @@ TEMPLATES: dict[str, Template] = {
             "{amount} hazikuweza kulipwa kwa {phone}. Pesa zimerudi kwenye pochi yako.",
         ),
     ),
+    "payment_received": _money(
+        ("{amount} received", "{amount} paid to your account number is in your wallet."),
+        (
+            "{amount} zimepokelewa",
+            "{amount} zilizolipwa kwa namba ya akaunti yako ziko kwenye pochi yako.",
+        ),
+    ),
+    "payment_allocated": _money(
+        ("{amount} is in your wallet", "We have looked: {amount} that was kept aside is yours."),
+        ("{amount} ziko kwenye pochi yako", "Tumekagua: {amount} zilizowekwa kando ni zako."),
+    ),
     "gold_bought": _money(
         ("{grams} g of gold bought", "You bought {grams} g of gold for {total}."),
         ("Umenunua dhahabu gramu {grams}", "Umenunua dhahabu gramu {grams} kwa {total}."),
