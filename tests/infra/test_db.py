@@ -1,11 +1,13 @@
 """The database door when the database is away."""
 
 import asyncio
+from contextlib import suppress
 
 import pytest
 from tests.conftest import Place
 
-from hazina.infra.db import Database, DatabaseLost, Tx
+from hazina.infra.db import Database, DatabaseLost, Tx, in_transaction
+from hazina.kernel.errors import Invalid
 
 
 async def cut(place: Place) -> None:
@@ -15,6 +17,33 @@ async def cut(place: Place) -> None:
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1", place.name
     )
     await admin.close()
+
+
+@pytest.mark.parametrize(
+    ("ends", "told"),
+    [(None, ["commit", "either"]), (Invalid("no"), ["either"]), (RuntimeError("a bug"), [])],
+)
+async def test_what_must_be_on_record_is_told_after_a_commit_and_after_a_refusal(
+    db: Database, ends: Exception | None, told: list[str]
+) -> None:
+    heard: list[str] = []
+
+    async def either() -> None:
+        assert not in_transaction.get()
+        heard.append("either")
+
+    async def use_case(tx: Tx) -> None:
+        tx.after_commit(lambda: heard.append("commit"))
+        with suppress(Invalid):
+            async with tx.savepoint():
+                tx.either_way(either)
+                raise Invalid("undone, and not forgotten")
+        if ends is not None:
+            raise ends
+
+    with suppress(Invalid, RuntimeError):
+        await db.run(use_case)
+    assert heard == told
 
 
 async def test_a_connection_cut_in_mid_flight_is_said_so(

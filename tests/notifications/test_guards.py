@@ -92,6 +92,7 @@ class TestASecondFactor:
         ]
         assert codes[0] == "second_factor_wrong"
         assert codes[-1] == "rate_limited"
+        assert "customer.second_factor_refused" in await actions(post)
 
     async def test_goes_off_with_a_code_only(self, web: httpx.AsyncClient, post: Post) -> None:
         me = await token(web, post)
@@ -197,6 +198,7 @@ class TestMoneyOut:
         assert code_of(await withdraw(web, me, "10000")) == "second_factor_needed"
         wrong = {**me, "Hazina-Otp": "000000"}
         assert code_of(await withdraw(web, wrong, "10000")) == "second_factor_wrong"
+        assert "customer.second_factor_refused" in await actions(post)
         right = {**me, "Hazina-Otp": code_now(secret, post)}
         assert code_of(await withdraw(web, right, "10000")) == "insufficient_funds"
 

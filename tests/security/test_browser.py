@@ -225,8 +225,8 @@ class TestACraftedRequest:
 
 
 def test_no_address_is_called_that_a_person_gave(estate: Estate) -> None:
-    """There are no webhooks: nothing anybody sends is an address. Whoever adds a field that is one
-    needs the door that DESIGN.md asks for, and then this test changes."""
+    """Nothing a customer sends is an address. Whoever adds a field that is one sends to it through
+    ``infra/webhooks.py``, and names the field here."""
     schemas = estate.apps["wallet"].openapi()["components"]["schemas"]
     fields = {
         f"{name}.{field}"

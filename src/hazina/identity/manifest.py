@@ -91,12 +91,16 @@ def _build_guards(house: House) -> None:
     customers = Customers(vault, house.get(CustomerVault))
     cool_down = timedelta(hours=house.settings.cool_down_hours)
     guards = Guards(audit=audit, outbox=outbox, cool_down=cool_down)
-    factors = CustomerFactors(WALLET, vault=vault, limiter=limiter, audit=audit, outbox=outbox)
+    factors = CustomerFactors(
+        WALLET, house.db, vault=vault, limiter=limiter, audit=audit, outbox=outbox
+    )
     for part in (
         customers,
         guards,
         factors,
-        OperatorFactors(CONSOLE, vault=vault, limiter=limiter, audit=audit, outbox=outbox),
+        OperatorFactors(
+            CONSOLE, house.db, vault=vault, limiter=limiter, audit=audit, outbox=outbox
+        ),
         Devices(guards=guards, audit=audit, outbox=outbox),
         OutwardGuard(
             guards=guards,

@@ -18,7 +18,7 @@ import pyotp
 from hazina.identity.people import Realm
 from hazina.identity.repository import Reads
 from hazina.infra.audit import Audit
-from hazina.infra.db import Row, Tx
+from hazina.infra.db import Database, Row, Tx
 from hazina.infra.outbox import Outbox
 from hazina.infra.ratelimit import RateLimiter
 from hazina.infra.vault import Vault
@@ -128,9 +128,17 @@ class SecondFactors:
     """The factors of one realm."""
 
     def __init__(
-        self, realm: Realm, *, vault: Vault, limiter: RateLimiter, audit: Audit, outbox: Outbox
+        self,
+        realm: Realm,
+        db: Database,
+        *,
+        vault: Vault,
+        limiter: RateLimiter,
+        audit: Audit,
+        outbox: Outbox,
     ) -> None:
         self._realm = realm
+        self._db = db
         self._vault = vault
         self._limiter = limiter
         self._audit = audit
@@ -176,6 +184,13 @@ class SecondFactors:
         """This will take a code of the app or a recovery code, and use it up with the caller's
         transaction. Raises: SecondFactorOff, SecondFactorWrong, RateLimited."""
         await self._count(account_id)
+        try:
+            await self._take(tx, account_id, code, actor, now)
+        except SecondFactorWrong:
+            tx.either_way(lambda: self._refused(account_id, actor, now))
+            raise
+
+    async def _take(self, tx: Tx, account_id: UUID, code: str, actor: Actor, now: datetime) -> None:
         row = await tx.fetchrow(LOCK, account_id)
         if row is None or row["confirmed_at"] is None:
             raise SecondFactorOff
@@ -221,6 +236,15 @@ class SecondFactors:
         await tx.execute(REMOVE, account_id)
         await tx.execute(DROP_CODES, account_id)
         await self._tell(tx, "second_factor_off", account_id, actor, now)
+
+    async def _refused(self, account_id: UUID, actor: Actor, now: datetime) -> None:
+        """A wrong code stands in the trail, whatever it was meant for and was undone with it."""
+        kind = self._realm.kind.value
+        await self._db.run(
+            lambda tx: self._audit.record(
+                tx, actor, f"{kind}.second_factor_refused", kind, account_id, now=now
+            )
+        )
 
     async def _count(self, account_id: UUID) -> None:
         for limit in LIMITS:

@@ -70,11 +70,12 @@ def _reaching() -> Iterator[None]:
 class Tx:
     """One open transaction. ``posted`` is set by the ledger, which allows one post() in each."""
 
-    __slots__ = ("_after", "_connection", "posted")
+    __slots__ = ("_after", "_connection", "_either_way", "posted")
 
     def __init__(self, connection: asyncpg.pool.PoolConnectionProxy) -> None:
         self._connection = connection
         self._after: list[Callable[[], Awaitable[None] | None]] = []
+        self._either_way: list[Callable[[], Awaitable[None]]] = []
         self.posted = False
 
     async def fetch(self, sql: str, *args: object) -> list[Row]:
@@ -111,6 +112,11 @@ class Tx:
         """This will call ``callback`` once the commit is durable; never on a rollback."""
         self._after.append(callback)
 
+    def either_way(self, callback: Callable[[], Awaitable[None]]) -> None:
+        """This will call ``callback`` after the commit, or after a refusal has undone everything:
+        for what must be on record although the answer is no."""
+        self._either_way.append(callback)
+
     @property
     def driver(self) -> asyncpg.pool.PoolConnectionProxy:
         """The raw connection, for the job queue's enqueue alone."""
@@ -121,6 +127,11 @@ class Tx:
             answer = callback()
             if answer is not None:
                 await answer
+        await self.ended()
+
+    async def ended(self) -> None:
+        for callback in self._either_way:
+            await callback()
 
 
 class Database:
@@ -150,15 +161,21 @@ class Database:
     @asynccontextmanager
     async def transaction(self, *, readonly: bool = False) -> AsyncIterator[Tx]:
         """One transaction, without retry: for reads and for callers with their own retry."""
-        with _reaching():
-            async with self.pool.acquire() as connection:
-                token = in_transaction.set(True)
-                try:
-                    tx = Tx(connection)
-                    async with connection.transaction(readonly=readonly):
-                        yield tx
-                finally:
-                    in_transaction.reset(token)
+        tx: Tx | None = None
+        try:
+            with _reaching():
+                async with self.pool.acquire() as connection:
+                    token = in_transaction.set(True)
+                    try:
+                        tx = Tx(connection)
+                        async with connection.transaction(readonly=readonly):
+                            yield tx
+                    finally:
+                        in_transaction.reset(token)
+        except Refusal as no:
+            if tx is not None and not isinstance(no, DatabaseLost):
+                await tx.ended()
+            raise
         await tx.committed()
 
     async def run(self, use_case: Callable[[Tx], Awaitable[T]]) -> T:
