@@ -79,7 +79,7 @@ def trial_balance(
     """Sum every purpose in every asset, now or then: debits and credits of an asset are equal."""
     from hazina.ledger.history import History
 
-    moment = _time(at)
+    moment = time_of(at)
     lines = ledger_db.read(lambda tx: History(tx).trial_balance(moment))
     if as_json:
         typer.echo(json.dumps([ledger_show.trial_json(line) for line in lines]))
@@ -109,10 +109,10 @@ def statement(
 
     from hazina.ledger.history import History
 
-    ref = _account(owner, asset, purpose)
+    ref = account_named(owner, asset, purpose)
     if since or until or after or not ref.line.bounded:
-        first = _time(since) or datetime(2000, 1, 1, tzinfo=UTC)
-        end = _time(until) or datetime(2200, 1, 1, tzinfo=UTC)
+        first = time_of(since) or datetime(2000, 1, 1, tzinfo=UTC)
+        end = time_of(until) or datetime(2200, 1, 1, tzinfo=UTC)
         found = ledger_db.read(
             lambda tx: History(tx).period(ref, first, end, limit=limit, cursor=after)
         )
@@ -155,7 +155,7 @@ def account(
     from hazina.ledger.past import balance_at
     from hazina.ledger.reading import account_facts
 
-    ref, booked, counts = _account(owner, asset, purpose), _time(at), _time(effective)
+    ref, booked, counts = account_named(owner, asset, purpose), time_of(at), time_of(effective)
     facts = ledger_db.read(lambda tx: account_facts(tx, ref))
     worth = ledger_db.read(
         lambda tx: balance_at(tx, ref, version=version, booked=booked, effective=counts)
@@ -203,7 +203,7 @@ def head(
         ledger_show.show_facts(signed.as_json())
 
 
-def _account(owner: UUID | None, asset: str, purpose: str) -> "AccountRef":
+def account_named(owner: UUID | None, asset: str, purpose: str) -> "AccountRef":
     from hazina.kernel.money import ASSETS
     from hazina.ledger.chart import AccountRef, Purpose
 
@@ -214,7 +214,7 @@ def _account(owner: UUID | None, asset: str, purpose: str) -> "AccountRef":
         raise screen.fail(f"no {purpose} account in {asset} {has}") from None
 
 
-def _time(text: str | None) -> datetime | None:
+def time_of(text: str | None) -> datetime | None:
     if text is None:
         return None
     try:

@@ -11,8 +11,8 @@ import typer
 import hazina
 
 COMMANDS = [
-    "up", "demo", "migrate", "operator", "credential", "keys", "ledger", "backup", "switch",
-    "mpesa", "treasury", "serve", "simulate", "bench", "check", "test", "lock",
+    "up", "demo", "migrate", "operator", "credential", "keys", "ledger", "ledger_acts", "backup",
+    "switch", "mpesa", "treasury", "serve", "simulate", "bench", "check", "test", "lock",
 ]  # fmt: skip
 
 app = typer.Typer(

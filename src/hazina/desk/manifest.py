@@ -6,6 +6,7 @@ from hazina.desk import approvals_console
 from hazina.desk.approvals import Approvals
 from hazina.desk.debts import console as debts_console
 from hazina.desk.debts import setup as debts_setup
+from hazina.desk.ledger_acts import LedgerActs
 from hazina.desk.limits import Limits
 from hazina.desk.notifications import console as messages_console
 from hazina.desk.notifications import pages, routes, setup
@@ -14,6 +15,7 @@ from hazina.desk.switches import Switches
 from hazina.infra.audit import Audit
 from hazina.infra.house import House, Manifest, NavItem
 from hazina.infra.jobs import Jobs
+from hazina.ledger.accounts import Accounts
 
 
 def build(house: House) -> None:
@@ -26,6 +28,7 @@ def build(house: House) -> None:
     house.put(Limits())
     house.put(switches)
     house.put(Recovery(switches, audit))
+    house.put(LedgerActs(house.get(Accounts), house.get(Approvals), audit))
     setup.build(house)
     debts_setup.build(house)
 

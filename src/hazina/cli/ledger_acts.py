@@ -1,0 +1,135 @@
+"""`hazina ledger freeze | unfreeze | close | credit | close-period`: acts of people on accounts."""
+
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from hazina.cli import screen
+from hazina.cli.house import in_house
+from hazina.cli.ledger import InAsset, OfPurpose, Owner, account_named, app, time_of
+from hazina.cli.mpesa import Data, FromStdin, Reason, Who, acting, asked
+
+if TYPE_CHECKING:
+    from hazina.desk.approvals import Approval
+    from hazina.identity.people import Operator
+    from hazina.infra.house import House
+    from hazina.kernel.actor import Actor
+    from hazina.ledger.chart import AccountRef
+
+Moment = "A time with its offset, 2026-11-17T12:00+03:00."
+
+
+def register(_: typer.Typer) -> None:
+    """The commands hang on `hazina ledger`, which is registered by its own file."""
+
+
+@app.command()
+def freeze(
+    operator: Who, reason: Reason, owner: Owner = None, asset: InAsset = "KES",
+    purpose: OfPurpose = "wallet", password_stdin: FromStdin = False, data: Data = None,
+) -> None:  # fmt: skip
+    """Let nothing new be taken from an account; what it holds can still be settled."""
+    _do("freeze", "frozen", account_named(owner, asset, purpose), operator, reason,
+        password_stdin=password_stdin, data=data)  # fmt: skip
+
+
+@app.command()
+def unfreeze(
+    operator: Who, reason: Reason, owner: Owner = None, asset: InAsset = "KES",
+    purpose: OfPurpose = "wallet", password_stdin: FromStdin = False, data: Data = None,
+) -> None:  # fmt: skip
+    """Open a frozen account again."""
+    _do("unfreeze", "open again", account_named(owner, asset, purpose), operator, reason,
+        password_stdin=password_stdin, data=data)  # fmt: skip
+
+
+@app.command()
+def close(
+    operator: Who, reason: Reason, owner: Owner = None, asset: InAsset = "KES",
+    purpose: OfPurpose = "wallet", password_stdin: FromStdin = False, data: Data = None,
+) -> None:  # fmt: skip
+    """Close an empty account without holds, for ever."""
+    _do("close", "closed for ever", account_named(owner, asset, purpose), operator, reason,
+        password_stdin=password_stdin, data=data)  # fmt: skip
+
+
+@app.command()
+def credit(
+    limit: Annotated[str, typer.Argument(help="How far below zero, such as 500; 0 ends credit.")],
+    operator: Who,
+    reason: Reason,
+    owner: Owner = None,
+    asset: InAsset = "KES",
+    purpose: OfPurpose = "wallet",
+    starts: Annotated[str | None, typer.Option(help=f"From when; else at once. {Moment}")] = None,
+    ends: Annotated[str | None, typer.Option(help=f"Until when; else for good. {Moment}")] = None,
+    password_stdin: FromStdin = False,
+    data: Data = None,
+) -> None:
+    """Ask a second person to let an account fall below zero for a time."""
+    from hazina.desk.ledger_acts import LedgerActs
+
+    ref = account_named(owner, asset, purpose)
+    begins, over = time_of(starts), time_of(ends)
+
+    async def ask(house: "House", me: "Operator", actor: "Actor") -> "Approval":
+        now = house.clock.now()
+        amount = ref.asset.money(limit)
+        return await house.db.run(
+            lambda tx: house.get(LedgerActs).ask_credit(
+                tx, ref, amount, reason, starts_at=begins or now, ends_at=over, operator=me,
+                actor=actor, now=now,
+            )
+        )  # fmt: skip
+
+    asked(in_house(lambda house: acting(house, operator, password_stdin, ask), data))
+
+
+@app.command("close-period")
+def close_period(
+    until: Annotated[str, typer.Argument(help=f"The end of what is closed. {Moment}")],
+    operator: Who,
+    reason: Reason,
+    password_stdin: FromStdin = False,
+    data: Data = None,
+) -> None:
+    """Ask a second person to close the books: nothing takes effect up to then any more."""
+    from hazina.desk.ledger_acts import LedgerActs
+
+    moment = time_of(until)
+    assert moment is not None
+
+    async def ask(house: "House", me: "Operator", actor: "Actor") -> "Approval":
+        now = house.clock.now()
+        return await house.db.run(
+            lambda tx: house.get(LedgerActs).ask_close_period(
+                tx, moment, reason, operator=me, actor=actor, now=now
+            )
+        )
+
+    asked(in_house(lambda house: acting(house, operator, password_stdin, ask), data))
+
+
+def _do(
+    act: str, word: str, ref: "AccountRef", operator: str, reason: str, *, password_stdin: bool,
+    data: Data,
+) -> None:  # fmt: skip
+    from hazina.desk.ledger_acts import LedgerActs
+
+    async def carry_out(house: "House", me: "Operator", actor: "Actor") -> datetime:
+        now = house.clock.now()
+        acts = house.get(LedgerActs)
+        how: Callable[..., Awaitable[None]] = {
+            "freeze": acts.freeze, "unfreeze": acts.unfreeze, "close": acts.close
+        }[act]  # fmt: skip
+        await house.db.run(lambda tx: how(tx, ref, reason, operator=me, actor=actor, now=now))
+        return now
+
+    in_house(lambda house: acting(house, operator, password_stdin, carry_out), data)
+    owner = f" {ref.owner}" if ref.owner else ""
+    screen.console.print(
+        f"[green]✓[/green] {ref.purpose.value}{owner} in {ref.asset.code} is {word}",
+        soft_wrap=True,
+    )

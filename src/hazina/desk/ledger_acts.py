@@ -1,0 +1,149 @@
+"""What operators do to the ledger's accounts: freeze, unfreeze, close; by two, credit and periods.
+
+The acts are the ledger's (``ledger.accounts``); here is who may, the trail, and the second person.
+Freezing is for the account of one asset; a customer as a whole is stopped by identity's freeze.
+"""
+
+from datetime import datetime
+from uuid import UUID
+
+from hazina.desk.approvals import MAY, Approval, Approvals, MayNotApprove, Wish
+from hazina.identity.people import Operator
+from hazina.infra.audit import Audit
+from hazina.infra.db import Tx
+from hazina.kernel.actor import Actor, ActorKind
+from hazina.kernel.errors import Invalid
+from hazina.kernel.money import ASSETS, Money
+from hazina.ledger.accounts import Accounts
+from hazina.ledger.chart import AccountRef, Purpose
+from hazina.ledger.reading import account_facts
+
+GRANT, CLOSE = "credit.grant", "period.close"
+THE_BOOKS = UUID(int=0)  # what closing a period is about: one request at a time
+
+
+class LedgerActs:
+    """Every method joins the caller's transaction and leaves a row on the trail.
+
+    Raises: MayNotApprove, where neither a manager nor an administrator acts; Invalid without a
+    reason; and what the ledger's own act raises.
+    """
+
+    def __init__(self, accounts: Accounts, approvals: Approvals, audit: Audit) -> None:
+        self._accounts, self._approvals, self._audit = accounts, approvals, audit
+        approvals.register(GRANT, self._grant)
+        approvals.register(CLOSE, self._close_period)
+
+    async def freeze(
+        self, tx: Tx, ref: AccountRef, reason: str, *, operator: Operator, actor: Actor,
+        now: datetime,
+    ) -> None:  # fmt: skip
+        """This will let nothing new be taken from the account."""
+        why = _checked(operator, reason)
+        await self._accounts.freeze(tx, ref, actor, why)
+        await self._record(tx, actor, "account.frozen", ref, why, now)
+
+    async def unfreeze(
+        self, tx: Tx, ref: AccountRef, reason: str, *, operator: Operator, actor: Actor,
+        now: datetime,
+    ) -> None:  # fmt: skip
+        """This will open a frozen account again."""
+        why = _checked(operator, reason)
+        await self._accounts.unfreeze(tx, ref, actor, why)
+        await self._record(tx, actor, "account.unfrozen", ref, why, now)
+
+    async def close(
+        self, tx: Tx, ref: AccountRef, reason: str, *, operator: Operator, actor: Actor,
+        now: datetime,
+    ) -> None:  # fmt: skip
+        """This will close an empty account for ever."""
+        why = _checked(operator, reason)
+        await self._accounts.close(tx, ref, actor, why)
+        await self._record(tx, actor, "account.closed", ref, why, now)
+
+    async def ask_credit(
+        self,
+        tx: Tx,
+        ref: AccountRef,
+        limit: Money,
+        reason: str,
+        *,
+        starts_at: datetime,
+        ends_at: datetime | None,
+        operator: Operator,
+        actor: Actor,
+        now: datetime,
+    ) -> Approval:
+        """This will ask a second person to let the account fall ``limit`` below zero for a time;
+        nothing ends credit. Raises also as ``Approvals.request``, and NoSuchAccount."""
+        if limit.units < 0 or limit.asset != ref.asset:
+            raise Invalid.field("limit", "Credit is an amount of the account's asset.")
+        if ends_at is not None and ends_at <= max(starts_at, now):
+            raise Invalid.field("ends_at", "Credit ends after it has begun, and after now.")
+        account = await account_facts(tx, ref)
+        until = "without an end" if ends_at is None else f"until {ends_at:%F %R %Z}"
+        summary = (
+            f"Credit of {limit} for {ref.purpose.value} {ref.owner}"
+            f" from {starts_at:%F %R %Z}, {until}"
+        )
+        facts = {
+            "purpose": ref.purpose.value,
+            "asset": ref.asset.code,
+            "owner": str(ref.owner or ""),
+            "limit": str(limit.units),
+            "starts_at": starts_at.isoformat(),
+            "ends_at": "" if ends_at is None else ends_at.isoformat(),
+        }
+        wish = Wish(GRANT, account.id, facts, summary, reason)
+        return await self._approvals.request(tx, wish, operator=operator, actor=actor, now=now)
+
+    async def ask_close_period(
+        self, tx: Tx, until: datetime, reason: str, *, operator: Operator, actor: Actor,
+        now: datetime,
+    ) -> Approval:  # fmt: skip
+        """This will ask a second person to let nothing take effect at or before ``until`` any
+        more. Raises also as ``Approvals.request``."""
+        if until > now:
+            raise Invalid.field("until", "That time has not come yet.")
+        summary = f"Close the books up to {until:%F %R %Z}: nothing takes effect before it any more"
+        wish = Wish(CLOSE, THE_BOOKS, {"until": until.isoformat()}, summary, reason)
+        return await self._approvals.request(tx, wish, operator=operator, actor=actor, now=now)
+
+    async def _grant(self, tx: Tx, approval: Approval, actor: Actor, now: datetime) -> None:
+        facts, asset = approval.facts, ASSETS[approval.facts["asset"]]
+        owner = UUID(facts["owner"]) if facts["owner"] else None
+        await self._accounts.grant_credit(
+            tx,
+            AccountRef(Purpose(facts["purpose"]), asset, owner),
+            asset.units(int(facts["limit"])),
+            starts_at=datetime.fromisoformat(facts["starts_at"]),
+            ends_at=datetime.fromisoformat(facts["ends_at"]) if facts["ends_at"] else None,
+            asked_by=Actor(ActorKind.OPERATOR, approval.asked_by),
+            granted_by=actor,
+            reason=approval.reason,
+        )
+        await self._audit.record(
+            tx, actor, "credit.granted", "account", approval.subject, after=facts, now=now
+        )
+
+    async def _close_period(self, tx: Tx, approval: Approval, actor: Actor, now: datetime) -> None:
+        until = datetime.fromisoformat(approval.facts["until"])
+        await self._accounts.close_period(tx, until, actor, approval.reason)
+        await self._audit.record(
+            tx, actor, "period.closed", "books", THE_BOOKS, after=approval.facts, now=now
+        )
+
+    async def _record(
+        self, tx: Tx, actor: Actor, action: str, ref: AccountRef, why: str, now: datetime
+    ) -> None:
+        account = await account_facts(tx, ref)
+        after = {"purpose": ref.purpose.value, "asset": ref.asset.code, "reason": why}
+        await self._audit.record(tx, actor, action, "account", account.id, after=after, now=now)
+
+
+def _checked(operator: Operator, reason: str) -> str:
+    if operator.role not in MAY:
+        raise MayNotApprove
+    if not reason.strip():
+        raise Invalid.field("reason", "Say why: whoever comes next has to know.")
+    return reason.strip()[:500]
