@@ -9,16 +9,16 @@ from typing import Any
 
 import redis.asyncio
 import redis.exceptions
-import structlog
 from limits import RateLimitItem, parse
 from limits.aio.storage import Storage
 from limits.aio.strategies import MovingWindowRateLimiter
 from limits.storage import storage_from_string
 
+from hazina.infra.alarms import Alarm
 from hazina.kernel.clock import SystemClock
 from hazina.kernel.errors import Kind, Refusal
 
-log = structlog.stdlib.get_logger()
+UNASKED = Alarm("limits-unasked")
 
 
 class RateLimited(Refusal):
@@ -71,7 +71,7 @@ class RateLimiter:
                 return
             stats = await self._window.get_window_stats(item, *key)
         except (redis.exceptions.RedisError, OSError) as error:
-            log.error("rate limits cannot be asked", error=type(error).__name__)
+            UNASKED.ring("rate limits cannot be asked", error=type(error).__name__)
             raise LimitsUnreachable from None
         # The library counts by the machine's clock, so its answer is read against that one.
         wait = stats.reset_time - SystemClock().now().timestamp()

@@ -11,7 +11,6 @@ from datetime import datetime, timedelta
 from typing import Protocol
 from uuid import UUID
 
-import structlog
 from prometheus_client import Gauge
 
 from hazina.infra.alarms import Alarm
@@ -28,7 +27,7 @@ from hazina.rails.balances import BalanceRail
 from hazina.rails.callbacks import Settled, callback_token
 from hazina.rails.ports import BalanceResult, Event, StatusTimeoutNotice
 
-log = structlog.stdlib.get_logger()
+UNTOLD = Alarm("balance-untold")
 
 UTILITY_LOW = Alarm("utility-low")
 ASK, SWEEP, SWEEP_EVERY_S = "balance.ask", "balance.sweep", 60
@@ -146,7 +145,7 @@ class Balances:
             return Settled(InboxState.REFUSED, "not asked for")
         if event.utility_units is None:
             await tx.execute(FAILED, found, f"{event.code}: {event.text}"[:300])
-            log.error("M-Pesa does not tell its balance", code=event.code)
+            UNTOLD.ring("M-Pesa does not tell its balance", code=event.code)
             return None
         now = self._clock.now()
         told = await tx.execute(
