@@ -304,8 +304,9 @@ async def test_one_request_asks_the_database_once_who_it_is(
             asked += "identity." in sql
             return await super().fetchrow(sql, *args)
 
-    house.db = Counting(house.db.pool)
+    counting = house.db = Counting(house.db.pool)
     # Both CurrentCustomer and CustomerActor stand in this page's signature.
     answer = await web.get("/page/home", headers=cookies(hz_wallet=secret))
+    await counting.let_go()
     assert answer.json()["actor"].startswith("customer:")
     assert asked == 1

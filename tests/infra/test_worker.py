@@ -143,7 +143,7 @@ class TestDeath:
         gate.open.set()
         jobs.register(job, gate)
         await db.run(lambda tx: jobs.enqueue(tx, job, new_id()))
-        async with db.pool.acquire() as connection:
+        async with db.connection() as connection:
             assert await Queue(connection, new_id()).claim([job], 1, 30)
         async with working(infra):
             await until(db, job, [("picked", 0)])

@@ -230,7 +230,7 @@ async def _knockers(estate: Estate) -> None:
     attacker, signed_in = await estate.customer("customer")
     found.append(signed_in)
     developer, signed_in = await estate.customer("developer")
-    await estate.owner.pool.execute(
+    await estate.owner.execute(
         "UPDATE identity.customer SET kind = 'developer' WHERE id = $1", developer.id
     )
     found.append(signed_in)
@@ -239,7 +239,7 @@ async def _knockers(estate: Estate) -> None:
     locked = await estate.key(disabled.id, *KeyScope)
     locked.name, locked.customer = "key of a disabled customer", False
     found += [signed_in, locked]
-    await estate.owner.pool.execute(
+    await estate.owner.execute(
         "UPDATE identity.customer SET disabled_at = now() WHERE id = $1", disabled.id
     )
     found += [await estate.operator(role) for role in Role]
@@ -255,7 +255,7 @@ async def _victim(estate: Estate) -> None:
     house = estate.house
     alice, me = await estate.customer("victim", estate.victim)
     estate.victim_id = alice.id
-    desk = GoldDesk(house, estate.owner.pool.execute)
+    desk = GoldDesk(house, estate.owner.execute)
     await desk.price("13000", "12900")
     lot = await desk.lot("lot 1", "1000")
     await _give(house, alice.id, "900000")

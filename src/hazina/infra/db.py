@@ -135,10 +135,17 @@ class Tx:
 
 
 class Database:
-    """The pool of one process and role."""
+    """The pool of one process and role.
+
+    Connections that are given back whole stay at hand: asyncpg's own way there and back costs as
+    much as a small query. Whatever went wrong on one, and whoever waits, goes through the pool.
+    """
 
     def __init__(self, pool: asyncpg.Pool) -> None:
         self.pool = pool
+        self._at_hand: list[asyncpg.pool.PoolConnectionProxy] = []
+        self._waiting = 0  # for the pool, which has none left while all are at hand
+        self._closed = False
 
     @classmethod
     async def connect(
@@ -156,7 +163,45 @@ class Database:
         return cls(pool)
 
     async def close(self) -> None:
+        self._closed = True
+        await self.let_go()
         await self.pool.close()
+
+    async def take(self) -> asyncpg.pool.PoolConnectionProxy:
+        """A connection for one user, who calls ``give`` or ``release``."""
+        while self._at_hand:
+            connection = self._at_hand.pop()
+            if _is_open(connection):
+                return connection
+            await self.pool.release(connection)
+        self._waiting += 1
+        try:
+            return await self.pool.acquire()
+        finally:
+            self._waiting -= 1
+
+    async def give(self, connection: asyncpg.pool.PoolConnectionProxy) -> None:
+        """This will give back a connection on which nothing is open and nothing went wrong."""
+        if self._waiting or self._closed:
+            await self.pool.release(connection)
+        else:
+            self._at_hand.append(connection)
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[asyncpg.pool.PoolConnectionProxy]:
+        """A connection of one's own for a while."""
+        connection = await self.take()
+        try:
+            yield connection
+        except BaseException:
+            await self.pool.release(connection)
+            raise
+        await self.give(connection)
+
+    async def let_go(self) -> None:
+        """This will give what is at hand back to the pool."""
+        while self._at_hand:
+            await self.pool.release(self._at_hand.pop())
 
     @asynccontextmanager
     async def transaction(self, *, readonly: bool = False) -> AsyncIterator[Tx]:
@@ -164,7 +209,7 @@ class Database:
         tx: Tx | None = None
         try:
             with _reaching():
-                async with self.pool.acquire() as connection:
+                async with self.connection() as connection:
                     token = in_transaction.set(True)
                     try:
                         tx = Tx(connection)
@@ -215,21 +260,35 @@ class Database:
 
     def lane(self) -> "Lane":
         """A connection of one's own for many use cases of one statement each."""
-        return Lane(self.pool)
+        return Lane(self)
 
     async def fetch(self, sql: str, *args: object) -> list[Row]:
         """A read that needs no transaction of its own."""
         with _reaching():
-            return list(await self.pool.fetch(sql, *args))
+            async with self.connection() as connection:
+                return list(await connection.fetch(sql, *args))
 
     async def fetchrow(self, sql: str, *args: object) -> Row | None:
+        # What every request asks for: without the generators of a context manager.
         with _reaching():
-            row: Row | None = await self.pool.fetchrow(sql, *args)
+            connection = await self.take()
+            try:
+                row: Row | None = await connection.fetchrow(sql, *args)
+            except BaseException:
+                await self.pool.release(connection)
+                raise
+            await self.give(connection)
         return row
 
     async def fetchval(self, sql: str, *args: object) -> Any:  # noqa: ANN401 - SQL decides
+        row = await self.fetchrow(sql, *args)
+        return None if row is None else row[0]
+
+    async def execute(self, sql: str, *args: object) -> None:
+        """A statement that commits by itself; without arguments, several."""
         with _reaching():
-            return await self.pool.fetchval(sql, *args)
+            async with self.connection() as connection:
+                await connection.execute(sql, *args)
 
 
 class Lane:
@@ -239,8 +298,8 @@ class Lane:
     of four. Use cases run one after the other; a lost connection is replaced at the next one.
     """
 
-    def __init__(self, pool: asyncpg.Pool) -> None:
-        self._pool = pool
+    def __init__(self, db: Database) -> None:
+        self._db = db
         self._connection: asyncpg.pool.PoolConnectionProxy | None = None
 
     async def run(self, use_case: Callable[[Tx], Awaitable[T]]) -> T:
@@ -269,18 +328,25 @@ class Lane:
         connection, self._connection = self._connection, None
         if connection is not None:
             with suppress(*LOST):
-                await self._pool.release(connection)
+                await self._db.pool.release(connection)
 
     async def _attempt(self, use_case: Callable[[Tx], Awaitable[T]]) -> tuple[Tx, T]:
         with _reaching():
             if self._connection is None:
-                self._connection = await self._pool.acquire()
+                self._connection = await self._db.take()
             tx = Tx(self._connection)
             token = in_transaction.set(True)
             try:
                 return tx, await use_case(tx)
             finally:
                 in_transaction.reset(token)
+
+
+def _is_open(connection: asyncpg.pool.PoolConnectionProxy) -> bool:
+    try:
+        return not connection.is_closed()
+    except asyncpg.InterfaceError:  # lost meanwhile: the pool has taken it back already
+        return False
 
 
 async def _as_it_is(_connection: asyncpg.Connection) -> None:

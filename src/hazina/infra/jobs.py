@@ -18,7 +18,7 @@ import asyncpg
 import structlog
 
 from hazina.infra.alarms import Alarm
-from hazina.infra.db import Database, Row, Tx
+from hazina.infra.db import Database, DatabaseLost, Row, Tx
 from hazina.infra.observability import JOBS
 from hazina.infra.queue import (
     CHANNEL,
@@ -218,7 +218,7 @@ class Jobs:
             if claim is None:
                 return done
             error = await self.attempt(claim)
-            async with self._db.pool.acquire() as connection:
+            async with self._db.connection() as connection:
                 queue = Queue(connection, new_id())
                 if error is None:
                     await queue.finish([claim])
@@ -235,7 +235,7 @@ class Jobs:
         await self.sweepers[name].handler()
 
     async def _claim_due(self) -> Claim | None:
-        async with self._db.pool.acquire() as connection:
+        async with self._db.connection() as connection:
             row = await connection.fetchrow(
                 CLAIM_DUE, list(self.kinds), new_id(), self._clock.now()
             )
@@ -266,8 +266,8 @@ class _Waker:
         while self._asked:
             self._asked = False
             try:
-                await self._db.pool.execute(self.SQL)
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError):
+                await self._db.execute(self.SQL)
+            except (DatabaseLost, asyncpg.PostgresError, TimeoutError):
                 return
             await asyncio.sleep(GATHER_S)
 

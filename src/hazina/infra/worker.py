@@ -119,7 +119,7 @@ class Worker:
         log.info("worker stopped", worker=str(self.id))
 
     async def _connect(self, stop: asyncio.Event) -> None:
-        async with self._db.pool.acquire() as connection:
+        async with self._db.connection() as connection:
             try:
                 await connection.add_listener(CHANNEL, self._notified)
                 await connection.execute(KNOW_SWEEPERS, list(self._jobs.sweepers))
@@ -240,7 +240,7 @@ class Worker:
         ended = {claim.key for claim, _ in self._ended}
         unfinished = [claim for key, (claim, _) in self._running.items() if key not in ended]
         try:
-            async with asyncio.timeout(5), self._db.pool.acquire() as connection:
+            async with asyncio.timeout(5), self._db.connection() as connection:
                 queue = Queue(connection, self.id)
                 await self._settle(queue)
                 for claim in unfinished:
