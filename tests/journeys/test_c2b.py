@@ -2,7 +2,11 @@
 
 from datetime import timedelta
 
+import pytest
+
 from hazina.kernel.outcome import Accepted
+from hazina.rails.receipts import ReceiptRail
+from hazina.simulators.daraja import SimConfig
 from tests.journeys.paying import account_of, in_step, pay, payment, registered
 from tests.journeys.world import World, one
 
@@ -48,6 +52,50 @@ class TestAPaymentToACustomersNumber:
         await in_step(world)
         await world.sweep()
         assert await world.balances(person) == {"KES": ("150.00", "0.00")}
+
+
+class TestASender:
+    @pytest.mark.parametrize("version", ["v1", "v2"])
+    async def test_that_m_pesa_hashes_or_masks_is_known_by_their_own_phone(
+        self, world: World, daraja: tuple[str, SimConfig], version: str
+    ) -> None:
+        """v1 tells SHA-256 of the number, v2 seven of its digits; nobody had to look at a page."""
+        await in_step(world)
+        await told_to(world, daraja[1], version)
+        await world.sim.put("/sim/settings", json={"c2b_external_validation": False})
+        person, _other = await world.customer(), await world.customer()
+        world.clock.advance(timedelta(minutes=2))
+        await in_step(world)
+        await world.sweep()
+        paid = await pay(world, person.phone, "SHOP RENT")
+        found = await payment(world, paid["receipt"])
+        assert (found["state"], found["heard_from"]) == ("suspended", "notice")
+        assert found["suggested_id"] == await one(
+            world.house.db, "SELECT id FROM identity.customer WHERE username = $1", person.username
+        )
+        assert person.phone not in found["payer_shown"]
+        await pay(world, person.phone, await account_of(person), "300")
+        assert await world.balances(person) == {"KES": ("300.00", "0.00")}
+
+
+async def told_to(world: World, config: SimConfig, version: str) -> None:
+    """Our addresses, registered with one version of C2B by hand."""
+    rail: ReceiptRail = world.house.get(ReceiptRail)  # type: ignore[type-abstract]
+    key = (config.consumer_key, config.consumer_secret)
+    grant = {"grant_type": "client_credentials"}
+    token = (await world.sim.get("/oauth/v1/generate", params=grant, auth=key)).json()
+    hooks = f"{world.wallet}/hooks/{rail.notice_token}"
+    answer = await world.sim.post(
+        f"/mpesa/c2b/{version}/registerurl",
+        headers={"Authorization": f"Bearer {token['access_token']}"},
+        json={
+            "ShortCode": config.shortcode,
+            "ResponseType": "Completed",
+            "ConfirmationURL": f"{hooks}/n",
+            "ValidationURL": f"{hooks}/v",
+        },
+    )
+    assert answer.status_code == 200, answer.text
 
 
 class TestAPaymentThatIsNobodys:

@@ -142,6 +142,11 @@ class TestHeadroom:
         assert row is not None
         assert "KES 400.00 left" in row["held_back"]
         assert await world.balances(person) == {"KES": ("700.00", "700.00")}
+        async with httpx.AsyncClient(base_url=world.console, follow_redirects=True) as web:
+            await signed_in(web, desk.second.username)
+            page = await web.get("/treasury")
+        assert page.status_code == 200
+        assert "1,000.00" in page.text
         await fund(world, utility="5000.00")
         for _ in range(3):
             await later(world, seconds=61)

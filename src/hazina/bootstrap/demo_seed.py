@@ -1,4 +1,5 @@
-"""What a house with simulators begins with: two logins, the owner's capital, a price, two lots.
+"""What a house with simulators begins with: two logins, the owner's capital, a price, two lots,
+and M-Pesa told where payments are heard of.
 
 Each piece is a transaction of its own and recognised when it is there, so this can be killed at any
 point and run again, and it never changes what people did since. It refuses to touch a house whose
@@ -16,6 +17,8 @@ from collections.abc import Awaitable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import structlog
+
 from hazina.bootstrap.demo import postings
 from hazina.bootstrap.household import DemoLogin
 from hazina.bootstrap.wiring import open_house
@@ -28,14 +31,19 @@ from hazina.infra.house import House
 from hazina.infra.settings import MpesaMode, Settings, UnsafeSettings
 from hazina.kernel.actor import SYSTEM
 from hazina.kernel.money import XAU
+from hazina.kernel.outcome import Accepted
 from hazina.ledger.core import first_fault
 from hazina.ledger.service import Ledger
 from hazina.products.gold.lots import LotNameTaken, Lots, NewLot
 from hazina.products.gold.prices import GoldPrices, NewPrice
+from hazina.rails.receipts import ReceiptRail
+
+log = structlog.stdlib.get_logger()
 
 OPERATOR, CUSTOMER = "demo-admin", "demo"
 EMAIL = "demo@example.com"
 PHONE, MSISDN = "0711 000 111", "254711000111"
+PULLER = "254722000000"  # the house's own number, for M-Pesa's list
 BUY, SELL = "13333.33", "12900.00"  # shillings for a gram
 LOTS = (
     NewLot("Lot A 1 kg", "999.9", XAU.money("1000"), priority=1),
@@ -83,6 +91,7 @@ async def ensure(settings: Settings) -> list[DemoLogin]:
         new_customer = await _is_new(_customer(house, tried.customer))
         await _owners_money(house)
         await _gold(house)
+        await _addresses(house)
     # An account that was there before has a password that we know only if it was kept.
     passwords = Secrets(
         tried.operator if new_operator else kept.operator,
@@ -124,6 +133,15 @@ async def _operator(house: House, password: str) -> None:
 async def _customer(house: House, password: str) -> None:
     wanted = Application(username=CUSTOMER, email=EMAIL, phone=PHONE, password=password)
     await house.get(Registration).register(wanted, SYSTEM, house.clock.now())
+
+
+async def _addresses(house: House) -> None:
+    """The simulated M-Pesa learns where payments are told, so that the PayBill menu works at once.
+    Without an answer the house is whole all the same: `hazina mpesa register` does it later."""
+    rail: ReceiptRail = house.get(ReceiptRail)  # type: ignore[type-abstract]
+    for outcome in (await rail.register_notices(), await rail.register_pull(PULLER)):
+        if not isinstance(outcome, Accepted):
+            log.warning("the simulated M-Pesa was not told our addresses", why=str(outcome))
 
 
 async def _owners_money(house: House) -> None:

@@ -1,5 +1,6 @@
 """Customers: found by id, username or phone; their contacts opened for the few who must."""
 
+from datetime import datetime
 from uuid import UUID
 
 from hazina.identity.names import Email
@@ -11,6 +12,7 @@ from hazina.identity.repository import (
     CUSTOMER_BY_USERNAME,
     CUSTOMERS_BEFORE,
     CUSTOMERS_NAMED,
+    REGISTERED,
     SEALED_CONTACTS,
     Reads,
     customer_of,
@@ -72,6 +74,13 @@ class Customers:
         index = self._vault.blind_index(phone.e164, purpose=PHONE_INDEX)
         row = await db.fetchrow(CUSTOMER_BY_PHONE, index)
         return customer_of(row) if row else None
+
+    async def list_registered(
+        self, tx: Tx, *, after: UUID, before: datetime, limit: int
+    ) -> list[UUID]:
+        """The ids of who registered before a moment, in order, behind ``after``."""
+        rows = await tx.fetch(REGISTERED, after, before, limit)
+        return [row["id"] for row in rows]
 
     async def reveal_phone(self, tx: Tx, customer_id: UUID) -> Phone:
         """This will open the customer's number, to pay to it or prompt it. Raises: NotFound."""

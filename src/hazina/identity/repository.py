@@ -88,6 +88,9 @@ INSERT_CUSTOMER = """
       phone_sealed, phone_index, phone_masked, password_hash, password_changed_at, created_at)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $11)
 """
+REGISTERED = """
+    SELECT id FROM identity.customer WHERE id > $1 AND created_at < $2 ORDER BY id LIMIT $3
+"""
 CUSTOMER_BY_ID = """
     SELECT id, username, email_masked, phone_masked, kind, created_at
       FROM identity.customer WHERE id = $1

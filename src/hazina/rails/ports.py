@@ -302,6 +302,7 @@ class PaymentNotice:
     payer_digest: str | None = field(repr=False)
     payer_shown: str
     paid_at: datetime | None
+    payer_mask: str | None = None  # what the outside leaves of the number: many may share it
 
 
 @dataclass(frozen=True, slots=True)

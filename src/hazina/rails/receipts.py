@@ -103,6 +103,7 @@ class StatementLine:
     linked: str | None
     payer_digest: str | None = field(repr=False)
     payer_shown: str
+    payer_mask: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +143,10 @@ class ReceiptRail(Protocol):
 
     def payer_digest(self, msisdn: str) -> str:
         """How the outside hashes a payer's number where it hides it."""
+        ...
+
+    def payer_mask(self, msisdn: str) -> str:
+        """What the outside leaves of a payer's number where it masks it."""
         ...
 
     async def register_notices(self) -> Outcome[Registered]:

@@ -56,7 +56,6 @@ def build(house: House) -> None:
         house.db, house.clock, house.settings, rails, house.get(CustomerVault), switches, settlement
     )
     listener = Listener(house.db, house.clock, house.settings, rails, settlement)
-    Tasks(house.db, house.clock, house.get(Jobs), sender, listener, settlement)
     house.get(Callbacks).subscribe(CallbackKind.COLLECTION, listener.on_callback)
     house.get(Proof).add_door(
         "mpesa:collection is entered by receipts alone, each once, with its amount",
@@ -67,6 +66,7 @@ def build(house: House) -> None:
     house.get(Recovery).register("deposits", RecoverDeposits())
     rail = house.get(ReceiptRail)  # type: ignore[type-abstract]
     numbers = AccountNumbers(house.get(Customers), house.get(Vault), rail)
+    Tasks(house.db, house.clock, house.get(Jobs), sender, listener, settlement, numbers)
     house.put(PaybillCodes(rail, house.clock))
     for part in (purposes, settlement, deposits, listener, numbers, Arrivals(settlement)):
         house.put(part)

@@ -7,6 +7,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from hazina.flows.deposits import repository as sql
+from hazina.flows.deposits.accounts import AccountNumbers
 from hazina.flows.deposits.listen import Listener
 from hazina.flows.deposits.request import ADVANCE, TABLE
 from hazina.flows.deposits.send import Sender
@@ -20,6 +21,7 @@ PLAN = "deposit.plan"
 SWEEP = "deposit.sweep"
 SWEEP_EVERY_S = 2
 BATCH = 500
+NUMBERS, NUMBERS_EVERY_S = "account_number.fill", 10
 
 
 class Tasks:
@@ -33,12 +35,15 @@ class Tasks:
         sender: Sender,
         listener: Listener,
         settlement: Settlement,
+        numbers: AccountNumbers,
     ) -> None:
         self._db, self._clock, self._jobs = db, clock, jobs
         self._sender, self._listener, self._settlement = sender, listener, settlement
         jobs.register(ADVANCE, self.advance, timeout_s=120)
         jobs.register(PLAN, self.plan)
+        self._numbers = numbers
         jobs.every(SWEEP, SWEEP_EVERY_S, self.sweep)
+        jobs.every(NUMBERS, NUMBERS_EVERY_S, self.number)
 
     async def advance(self, deposit_id: UUID) -> None:
         """This will do what is next for a deposit, if it is time. Safe to run twice."""
@@ -67,6 +72,10 @@ class Tasks:
             await self._settlement.apply_due_plan(tx, row, self._clock.now())
 
         await self._db.run(again)
+
+    async def number(self) -> None:
+        """This will give some of those a number who have none yet. Safe to run twice."""
+        await self._db.run(lambda tx: self._numbers.make_missing(tx, self._clock.now()))
 
     async def sweep(self) -> None:
         """This will queue whatever is due, oldest first."""

@@ -1,6 +1,7 @@
 """The house's own money in the console: what M-Pesa holds, what it takes, and what was moved."""
 
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
@@ -189,5 +190,5 @@ async def _page(request: Request, tariff: Form, movement: Form) -> HTMLResponse:
     )
 
 
-def _kes(units: object) -> Value:
-    return None if units is None else KES.units(int(str(units)))
+def _kes(units: Decimal | None) -> Value:
+    return None if units is None else KES.units(int(units))

@@ -171,6 +171,7 @@ def read_payment(body: bytes) -> Event:
         payer_digest=digest,
         payer_shown=shown,
         paid_at=read_time(fields.get("TransTime")),
+        payer_mask=payer_mask_of(fields.get("MSISDN")),
     )
 
 
@@ -187,6 +188,21 @@ def read_account(value: object) -> str:
 def digest_of(msisdn: str) -> str:
     """How C2B v1 hashes a number: SHA-256 of the twelve digits, no salt, in hex."""
     return sha256(msisdn.encode()).hexdigest()
+
+
+def mask_of(msisdn: str) -> str:
+    """What C2B v2 leaves of a number: its first four and its last three digits."""
+    return f"{msisdn[:4]}*{msisdn[-3:]}"
+
+
+def payer_mask_of(value: object) -> str | None:
+    """The same of a number that was told masked, ``2547 ***** 126`` or ``25470****149``."""
+    if not isinstance(value, str) or not _MASKED.fullmatch(value) or "*" not in value:
+        return None
+    head, _, tail = value.replace(" ", "").partition("*")
+    tail = tail.strip("*")
+    whole = len(head) >= 4 and len(tail) == 3 and head.isdecimal() and tail.isdecimal()
+    return f"{head[:4]}*{tail}" if whole else None
 
 
 def payer_of(value: object) -> tuple[str | None, str]:

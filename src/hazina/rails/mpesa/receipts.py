@@ -57,6 +57,10 @@ class MpesaReceipts:
         """SHA-256 of the twelve digits, as C2B v1 tells it."""
         return c2b.digest_of(msisdn)
 
+    def payer_mask(self, msisdn: str) -> str:
+        """The first four and the last three digits, as C2B v2 tells it."""
+        return c2b.mask_of(msisdn)
+
     async def register_notices(self) -> Outcome[Registered]:
         """This will register our addresses; registered already is as good."""
         reply = await self._gateway.call(Call.REGISTER, c2b.register_body(self._conf, self._token))
@@ -149,6 +153,10 @@ class NullReceipts:
     def payer_digest(self, msisdn: str) -> str:
         """The same digest, so that what was kept stays comparable."""
         return c2b.digest_of(msisdn)
+
+    def payer_mask(self, msisdn: str) -> str:
+        """The same, so that what was kept stays comparable."""
+        return c2b.mask_of(msisdn)
 
     async def register_notices(self) -> Outcome[Registered]:
         """This will refuse."""

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from hazina.kernel.clock import EAT
-from hazina.rails.mpesa.c2b import payer_of, read_account
+from hazina.rails.mpesa.c2b import payer_mask_of, payer_of, read_account
 from hazina.rails.mpesa.wire import read_cents, read_receipt, read_time
 from hazina.rails.receipts import LineKind, Statement, StatementLine, StatementUnreadable
 
@@ -64,6 +64,7 @@ def _line(cells: Mapping[str, str]) -> StatementLine | None:
         linked=linked,
         payer_digest=digest,
         payer_shown=shown,
+        payer_mask=payer_mask_of(cells.get(PARTY, "").partition(" - ")[0]),
     )
 
 
