@@ -70,9 +70,9 @@ class Sizes:
 
     @classmethod
     def of(cls, memory: int, free_disk: int) -> "Sizes":
-        """A quarter of the memory for its own pages, within bounds: more than 2 GB was no faster
-        with ten million entries, as the system keeps pages too, and every server on the machine
-        has to set its own up. Log between two checkpoints up to a tenth of the free disk."""
+        """A quarter of the memory for its own pages, up to 2 GB: what is hot of ten million entries
+        is half of that, the system keeps pages too, and every server on the machine has to set
+        its own up. Log between two checkpoints up to a tenth of the free disk."""
         return cls(
             shared_mb=_within(memory // 4 // MB, 128, 2048),
             cache_mb=_within(memory // 2 // MB, 256, 65536),
