@@ -1,6 +1,7 @@
 """The house that flows are measured in: its real processes, on data of the benchmark's.
 
-Wallet, worker and the simulated M-Pesa, as `hazina up` starts them, and the bare handler beside.
+Wallet, worker, the simulated M-Pesa and SMS gateway, as `hazina up` starts them, and the bare
+handler beside.
 Limits that protect one phone or address from many are out of the way: all come from one address.
 """
 
@@ -63,7 +64,7 @@ def running(server: EmbeddedPostgres, say: Callable[[str], None]) -> Iterator[Be
         for child in _children(home):
             supervisor.start(child)
         _until(supervisor, lambda: household.why_not_ready(chosen.wallet))
-        for port in (chosen.daraja, chosen.console):
+        for port in (chosen.daraja, chosen.sms, chosen.console):
             _until(supervisor, lambda port=port: "" if ports.answers(port) else f"port {port}")  # type: ignore[misc]
         with redirect_stdout(StringIO()):  # what a house says when it starts is not ours to print
             asyncio.run(demo_seed.ensure(settings))
@@ -74,9 +75,7 @@ def running(server: EmbeddedPostgres, say: Callable[[str], None]) -> Iterator[Be
 
 def _children(home: Household) -> Iterator[Child]:
     """The bare handler takes the place and the port of the console, which nobody asks here."""
-    simulator = home.simulator()
-    assert simulator is not None
-    yield simulator
+    yield from home.simulators()
     for child in home.processes(1):
         if child.name == "console":
             python = list(child.command[:-2])
