@@ -22,10 +22,10 @@ from hazina.web.wallet.app import create_wallet_app
 from tests.conftest import Place
 from tests.journeys.conftest import daraja, world
 from tests.journeys.world import World, address, listener, serving, simulated
-from tests.process.conftest import data_dir, free_port, room, server
+from tests.process.conftest import data_dir, free_port, house_data, made_once, room, server
 from tests.server import at
 
-__all__ = ["daraja", "data_dir", "free_port", "room", "server", "world"]
+__all__ = ["daraja", "data_dir", "free_port", "house_data", "made_once", "room", "server", "world"]
 
 Reopen = Callable[[Path], Awaitable[World]]
 

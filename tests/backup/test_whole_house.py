@@ -68,15 +68,15 @@ class Person:
 
 
 @pytest.fixture
-def house(data_dir: Path, free_port: int) -> Iterator[Up]:
+def house(house_data: Path, free_port: int) -> Iterator[Up]:
     """Of one test that tells all, since each first start costs seconds."""
-    up = Up(data_dir, "--port", str(free_port))
+    up = Up(house_data, "--port", str(free_port))
     try:
         yield up.wait_started()
     finally:
         if up.process.poll() is None:
             up.end()
-        EmbeddedPostgres(data_dir).discard()
+        EmbeddedPostgres(house_data).discard()
 
 
 def test_switched_off_drilled_copied_lost_and_restored(house: Up, room: Path) -> None:

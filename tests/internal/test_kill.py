@@ -19,7 +19,6 @@ import pytest
 from pydantic import SecretStr
 
 from hazina.bootstrap.embedded import EmbeddedPostgres
-from hazina.bootstrap.migrate import upgrade
 from hazina.bootstrap.wiring import open_house
 from hazina.client import WORLD, Account, LedgerClient, Retry
 from hazina.client import Transfer as Sent
@@ -35,7 +34,7 @@ from hazina.ledger.codes import Code
 from hazina.ledger.core import ResultCode, Transfer, move
 from hazina.ledger.service import Ledger, prepare
 from tests.ledger.books import OUTSIDE, about, somebody
-from tests.process.conftest import data_dir, room, server  # noqa: F401 - fixtures
+from tests.process.conftest import data_dir, house_data, made_once, room  # noqa: F401 - fixtures
 from tests.process.running import ROOT, environment
 
 pytestmark = [
@@ -50,13 +49,15 @@ IDS = "SELECT id FROM ledger.transfer WHERE id = ANY($1)"
 
 
 @pytest.fixture
-def migrated(server: EmbeddedPostgres) -> EmbeddedPostgres:  # noqa: F811
-    asyncio.run(upgrade(server.urls.owner))
-    return server
+def migrated(house_data: Path) -> Iterator[EmbeddedPostgres]:  # noqa: F811
+    server = EmbeddedPostgres(house_data)
+    server.start()
+    yield server
+    server.discard()
 
 
 @asynccontextmanager
-async def opened(server: EmbeddedPostgres) -> AsyncIterator[Database]:  # noqa: F811
+async def opened(server: EmbeddedPostgres) -> AsyncIterator[Database]:
     db = await Database.connect(server.urls.app, size=8)
     try:
         await prepare(Ledger(), db)

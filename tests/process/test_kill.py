@@ -124,8 +124,8 @@ class Customer:
 
 
 @pytest.fixture
-def house(data_dir: Path, free_port: int) -> Iterator[Up]:
-    up = Up(data_dir, "--port", str(free_port), **QUICK).wait_started()
+def house(house_data: Path, free_port: int) -> Iterator[Up]:
+    up = Up(house_data, "--port", str(free_port), **QUICK).wait_started()
     yield up
     up.end()
 

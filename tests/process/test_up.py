@@ -49,6 +49,13 @@ def start(data_dir: Path) -> Iterator[Start]:
 
 @pytest.fixture
 def house(start: Start, free_port: int) -> Up:
+    """From nothing at all, as on the first day."""
+    return start("--port", str(free_port)).wait_started()
+
+
+@pytest.fixture
+def later_house(house_data: Path, start: Start, free_port: int) -> Up:
+    assert house_data.exists()
     return start("--port", str(free_port)).wait_started()
 
 
@@ -76,11 +83,11 @@ class TestUp:
         assert nothing_is_left(house.data_dir)
 
     def test_after_any_death_the_next_up_goes_on_and_ctrl_c_stops_it_too(
-        self, house: Up, start: Start
+        self, later_house: Up, start: Start
     ) -> None:
-        ports, children = house.ports, children_of(house.process.pid)
-        house.process.kill()
-        house.process.wait(60)
+        ports, children = later_house.ports, children_of(later_house.process.pid)
+        later_house.process.kill()
+        later_house.process.wait(60)
         second = start().wait_started()
         assert second.ports == ports
         assert all(is_gone(pid)() for pid in children)
