@@ -21,7 +21,7 @@ from hazina.kernel.ids import new_id
 from tests.security.doors import DOORS, LAST, MAY_BE_503, ROLES, Door
 from tests.security.estate import Estate, Knocker
 
-EXAMPLES = int(os.environ.get("HAZINA_FUZZ_EXAMPLES", "6"))
+EXAMPLES = int(os.environ.get("HAZINA_FUZZ_EXAMPLES", "3"))
 KEPT = ("status_code_conformance", "content_type_conformance", "response_schema_conformance")
 SEED = 20_261_121
 
