@@ -21,8 +21,11 @@ from hazina.infra.settings import MailSecurity, Settings, SmsMode
 from hazina.kernel.actor import Actor, ActorKind
 from hazina.kernel.clock import SettableClock
 from hazina.kernel.ids import new_id
+from hazina.ledger.service import Ledger, prepare
 from hazina.simulators.sms import SmsConfig, create_app
 from hazina.web.wallet.app import create_wallet_app
+from tests import server
+from tests.conftest import place_called
 from tests.identity.people import PASSWORD, new_person
 from tests.journeys.world import address, listener, serving
 from tests.notifications.smtp_sink import SmtpSink, mail_server
@@ -81,8 +84,30 @@ class Post:
         return {row["channel"]: row for row in found}
 
 
+# What a test may leave that another would work off, or that stops the house: its messages, jobs and
+# recovery. Customers are each test's own.
+CLEAN = "TRUNCATE pgqueuer.pgqueuer, infra.outbox, desk.message, desk.recovery"
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def quiet() -> AsyncIterator[tuple[Database, Database]]:
+    """A database of one file's own, as the application and as its owner see it."""
+    place = await place_called(f"hazina_test_{new_id().hex}")
+    app = await Database.connect(place.app, size=20)
+    owner = await Database.connect(place.owner, size=2)
+    await prepare(Ledger(), app)
+    yield app, owner
+    await app.close()
+    await owner.close()
+    await server.drop(place.admin, place.name)
+
+
 @pytest_asyncio.fixture(loop_scope="session")
-async def post(settings: Settings, fresh: Database, clock: SettableClock) -> AsyncIterator[Post]:
+async def post(
+    settings: Settings, quiet: tuple[Database, Database], clock: SettableClock
+) -> AsyncIterator[Post]:
+    fresh, owner = quiet
+    await owner.run(lambda tx: tx.execute(CLEAN))
     on = listener()
     gateway = create_app(SmsConfig(username="house", api_key="key"))
     async with mail_server() as mail, serving(gateway, on):
