@@ -139,3 +139,30 @@ class TestRegistering:
         pulled = await rail.register_pull("254722000000")
         assert isinstance(pulled, Accepted)
         assert pulled.value.before
+
+
+class TestStrangers:
+    async def test_who_tell_of_many_payments_do_not_have_m_pesa_asked_for_each(
+        self, world: World
+    ) -> None:
+        await registered(world)
+        person = await world.customer()
+        lie = {"phone": person.phone, "amount": "900", "account_number": await account_of(person)}
+        for number in range(30):
+            answer = await world.sim.post(
+                "/sim/c2b/forge",
+                json={**lie, "receipt": f"UKK{number:07d}", "source": "203.0.113.9"},
+            )
+            assert answer.status_code == 200, answer.text
+        await world.settle()
+        await world.sweep()
+        asked = "SELECT count(DISTINCT payment_id) FROM receipts.question"
+        assert await one(world.house.db, asked) <= 21
+        genuine = await pay(world, person.phone, lie["account_number"], "300")
+        assert (await payment(world, genuine["receipt"]))["state"] == "credited"
+        for _ in range(6):
+            world.clock.advance(LATER)
+            await in_step(world)
+            await world.sweep()
+        states = "SELECT array_agg(DISTINCT state ORDER BY state) FROM receipts.payment"
+        assert await one(world.house.db, states) == ["credited", "dismissed"]

@@ -24,7 +24,9 @@ from hazina.rails.callbacks import Callbacks, Settled, callback_token
 from hazina.rails.mpesa import manifest as mpesa
 from hazina.rails.mpesa.callbacks import BODY_MAX
 from hazina.rails.ports import CallbackKind, CollectionResult, Event
+from hazina.web.errors import install_errors
 
+FLOOD = "203.0.113.77"
 ACKNOWLEDGED = {"ResultCode": 0, "ResultDesc": "Accepted"}
 
 
@@ -68,6 +70,7 @@ async def door(settings: Settings, db: Database, clock: SettableClock) -> AsyncI
     changes = {"mpesa_callback_sources": "196.201.214.0/24", "trusted_proxies": "127.0.0.1"}
     house, app = build(settings, db, clock, **changes), FastAPI()
     app.state.house = house
+    install_errors(app)
     for router in mpesa.MANIFEST.callbacks:
         app.include_router(router)
     async with served(app) as base, httpx.AsyncClient(base_url=base) as http:
@@ -102,6 +105,27 @@ class TestTheDoor:
         assert [answer.json() for answer in answers] == [ACKNOWLEDGED] * 10
         assert len(await door.rows(token)) == 1
         assert await door.queued(token) == 1
+
+    async def test_a_flood_of_strangers_is_turned_away_and_m_pesa_is_not(
+        self, door: Door, token: str
+    ) -> None:
+        def forged(number: int) -> bytes:
+            return STK_PAID.replace(b"UKK4A1B2C3", b"UKK%07d" % number)
+
+        async def send(numbers: range, source: str) -> list[int]:
+            found = []
+            for some in range(numbers.start, numbers.stop, 10):
+                calls = [
+                    door.post(token, forged(n), **{"X-Forwarded-For": source})
+                    for n in range(some, some + 10)
+                ]
+                found += [answer.status_code for answer in await asyncio.gather(*calls)]
+            return found
+
+        assert sorted(await send(range(130), FLOOD)) == [200] * 120 + [429] * 10
+        assert len(await door.rows(token)) == 120
+        assert await send(range(200, 210), "203.0.113.8") == [200] * 10
+        assert await send(range(300, 430), "196.201.214.200") == [200] * 130
 
     async def test_a_forged_message_does_not_block_the_genuine_one(
         self, door: Door, token: str

@@ -40,6 +40,7 @@ ADVANCE = "payment.advance"
 FIRST_PAUSE, MAX_PAUSE = timedelta(seconds=30), timedelta(minutes=10)
 GIVE_UP_ASKING = timedelta(hours=48)  # M-Pesa's list goes no further back: a person
 ENOUGH_NOT_FOUND = 2
+MOST_STRANGERS = 20  # whose claims M-Pesa is asked about; above, its list alone decides
 STRANGER = Settled(InboxState.REFUSED, "from a stranger: M-Pesa is asked instead")
 FOREIGN = Settled(InboxState.REFUSED, "speaks of another payment than its address")
 
@@ -167,6 +168,10 @@ class Listener:
                 return None
             if await self._dismissed(tx, row, now):
                 return None
+            if not row["trusted"] and await tx.fetchval(sql.STRANGERS) > MOST_STRANGERS:
+                # Asking would only dismiss it sooner, and so many would use up what M-Pesa allows.
+                await tx.execute(sql.LOOK_AGAIN, payment_id, now + MAX_PAUSE)
+                return None
             pause = min(FIRST_PAUSE * 2 ** min(row["questions"], 8), MAX_PAUSE)
             again = now + pause if now - row["heard_at"] < GIVE_UP_ASKING else None
             await tx.execute(sql.ASK, token, payment_id, now)
@@ -291,13 +296,17 @@ class Listener:
         )
 
     async def _dismissed(self, tx: Tx, row: Row, now: datetime) -> bool:
-        """Asked twice in vain, and M-Pesa's list was read well past it: there is no such payment.
-        No money waits for a claim, and should it be listed later it counts all the same."""
+        """M-Pesa's list was read well past it, and it was asked twice in vain, or only a stranger
+        has told of it, whom nothing but the list can prove right: there is no such payment.
+
+        No money waits for a claim, and should it be listed later it counts all the same.
+        """
         read_to = await tx.fetchval(sql.READ_TO, self._rail.shortcode)
         listed_by = row["heard_at"] + timedelta(hours=1)
-        if row["not_found"] < ENOUGH_NOT_FOUND or read_to is None or read_to < listed_by:
+        asked = row["not_found"] >= ENOUGH_NOT_FOUND
+        if (row["trusted"] and not asked) or read_to is None or read_to < listed_by:
             return False
-        note = "M-Pesa knows of no such payment, asked twice and by its own list"
+        note = "M-Pesa knows of no such payment, by its own list" + (", asked twice" * asked)
         changes: dict[str, object] = {"next_attempt_at": None, "why": note}
         await TABLE.move(
             tx, row, PaymentEvent.DISMISSED, now=now, actor=SYSTEM, note=note, changes=changes

@@ -44,6 +44,11 @@ ASKED = """
 UPDATE receipts.payment SET questions = questions + 1, next_attempt_at = $2 WHERE id = $1
 """
 OF_QUESTION = "SELECT payment_id FROM receipts.question WHERE token = $1"
+STRANGERS = """
+SELECT count(*) FROM receipts.payment
+WHERE state IN ('incoming', 'suspended', 'returning') AND state = 'incoming' AND NOT trusted
+"""
+LOOK_AGAIN = "UPDATE receipts.payment SET next_attempt_at = $2 WHERE id = $1"
 NOT_FOUND = """
 UPDATE receipts.payment SET not_found = not_found + 1 WHERE id = $1
 """

@@ -3,7 +3,8 @@
 The address is ``/hooks/{token}/{letter}``. Nothing is decided here: a body that cannot be read, an
 unknown token and a strange source are all stored and answered alike (``trusted`` keeps the last),
 for a refusal would teach a forger and lose a genuine message from a new address. Only what cannot
-be ours is turned away: an address without a hex token, and a body over 64 KiB.
+be ours is turned away: an address without a hex token, and a body over 64 KiB; and what strangers
+send too often (429), who otherwise fill the inbox.
 """
 
 import asyncio
@@ -18,6 +19,7 @@ from hazina.infra.client_ip import Networks, client_ip, is_within, parse_network
 from hazina.infra.db import Database, Tx
 from hazina.infra.inbox import Inbox
 from hazina.infra.jobs import Jobs
+from hazina.infra.ratelimit import RateLimiter
 from hazina.infra.settings import Settings
 from hazina.kernel.clock import Clock
 from hazina.rails.callbacks import Callbacks
@@ -32,6 +34,8 @@ JOB = f"{SOURCE}.callback"  # registered by rails.callbacks
 BODY_MAX = 64 * 1024
 STORE_PATIENCE_S = 15
 VALIDATION_S = 4  # Safaricom waits about eight seconds, then its own default applies
+# A genuine address that is not listed yet stays well below these; what is lost is found by asking.
+EACH_STRANGER, ALL_STRANGERS = "120/minute", "1200/minute"
 KEPT_HEADERS = ("content-type", "user-agent", "x-forwarded-for")
 ACKNOWLEDGED = {"ResultCode": 0, "ResultDesc": "Accepted"}
 
@@ -54,6 +58,7 @@ class CallbackDoor:
         clock: Clock,
         settings: Settings,
         callbacks: Callbacks,
+        limiter: RateLimiter,
     ) -> None:
         self._db = db
         self._inbox = inbox
@@ -62,6 +67,15 @@ class CallbackDoor:
         self._sources: Networks = parse_networks(callback_sources(settings))
         self._proxies: Networks = parse_networks(settings.trusted_proxies)
         self._callbacks = callbacks
+        self._limiter = limiter
+
+    async def admit(self, request: Request) -> None:
+        """This will count a stranger's message; one from a trusted source is never counted, so that
+        no flood keeps M-Pesa itself out. Raises: RateLimited, LimitsUnreachable."""
+        ip = self._ip(request)
+        if not is_within(ip, self._sources):
+            await self._limiter.check(EACH_STRANGER, "callback", str(ip))
+            await self._limiter.check(ALL_STRANGERS, "callback")
 
     async def may_pay(self, token: str, body: bytes) -> bool:
         """Whether a payment that was announced may go on. In doubt it may: what came waits in
@@ -79,8 +93,7 @@ class CallbackDoor:
 
     async def receive(self, token: str, kind: CallbackKind, body: bytes, request: Request) -> None:
         """This will store one message with its job in one transaction; a repeat changes nothing."""
-        peer = request.client.host if request.client else None
-        ip = client_ip(peer, request.headers.getlist("x-forwarded-for"), self._proxies)
+        ip = self._ip(request)
         found = _IDS.search(body)
         external_id = f"{token}:{found[1].decode() if found else ''}"
         now = self._clock.now()
@@ -103,6 +116,10 @@ class CallbackDoor:
         # Safaricom may never say it again: a restart of the database is waited for.
         await self._db.run_patiently(store, patience_s=STORE_PATIENCE_S)
 
+    def _ip(self, request: Request) -> str | None:
+        peer = request.client.host if request.client else None
+        return client_ip(peer, request.headers.getlist("x-forwarded-for"), self._proxies)
+
 
 @router.post("/hooks/{token}/{letter}", include_in_schema=False)
 async def receive_callback(token: str, letter: str, request: Request) -> Response:
@@ -110,10 +127,11 @@ async def receive_callback(token: str, letter: str, request: Request) -> Respons
     kind = KINDS.get(letter)
     if kind is None or not is_token(token):
         return Response(status_code=404)
+    door = request.app.state.house.get(CallbackDoor)
+    await door.admit(request)
     body = await read_capped(request)
     if body is None:
         return Response(status_code=413)
-    door = request.app.state.house.get(CallbackDoor)
     await door.receive(token, kind, body, request)
     if kind is CallbackKind.VALIDATION:
         return JSONResponse(ACCEPT if await door.may_pay(token, body) else REFUSE_ACCOUNT)

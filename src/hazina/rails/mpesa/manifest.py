@@ -10,6 +10,7 @@ from hazina.infra.house import House, Manifest
 from hazina.infra.http import Http
 from hazina.infra.inbox import Inbox
 from hazina.infra.jobs import Jobs
+from hazina.infra.ratelimit import RateLimiter
 from hazina.infra.settings import Mode, MpesaMode, Settings
 from hazina.infra.vault import Vault
 from hazina.kernel.clock import Clock
@@ -48,7 +49,11 @@ def build(house: House) -> None:
     house.put(receipts, kind=ReceiptRail)
     house.put(make_balances(house.settings, gateway), kind=BalanceRail)
     house.put(rails)
-    house.put(CallbackDoor(house.db, inbox, jobs, house.clock, house.settings, callbacks))
+    house.put(
+        CallbackDoor(
+            house.db, inbox, jobs, house.clock, house.settings, callbacks, house.get(RateLimiter)
+        )
+    )
 
 
 def make_gateway(house: House) -> Gateway | None:
