@@ -188,6 +188,7 @@ TABLE = {
         console GET /suspense
         console GET /messages
         console GET /debts
+        console GET /switches
         console GET /treasury
         console GET /customers
         console GET /customers/{customer_id}
@@ -205,6 +206,9 @@ TABLE = {
         console POST /statements/list
         console POST /messages/{message_id}/again
         console POST /customers/{customer_id}/stop
+        console GET /switches/{switch}/{way}
+        console POST /switches/{switch}/{way}
+        console POST /switches/{switch}/{way}/review
     """,
     For.KEEPER: """
         console GET /open-questions/{wire}/resend

@@ -23,7 +23,7 @@ ALLOWED = re.compile(
     r"/hooks/[^/]+/[^/]+|/log(in|out)|/preferences"
     r"|/api/v1(/operator)?/auth/(login|refresh|logout)"
     r"|/internal/ledger/(balances|accounts/query)"  # questions too long for an address
-    r"|/internal/ledger/(accounts/query|balances)"  # questions too long for an address
+    r"|/switches/[a-z.]+/(off|on)(/review)?"  # in the console: how it ends
 )
 UNWATCHED = (f"{ASSETS}/", "/healthz", "/readyz", "/metrics")
 
