@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from hazina.bootstrap.registry import manifests
+from hazina.infra import points
 from hazina.infra.db import Database
 from hazina.infra.house import House
 from hazina.infra.settings import Settings
@@ -23,6 +24,7 @@ def assemble(settings: Settings, db: Database, clock: Clock) -> House:
 async def open_house(settings: Settings, clock: Clock | None = None) -> AsyncIterator[House]:
     """A house on the configured database, ready to work; closed at the end."""
     settings.refuse_unsafe()
+    points.arm(settings.kill_at)
     if settings.database_url is None:
         raise RuntimeError("HAZINA_DATABASE_URL is not set: start with ./hazina up, or set it")
     db = await Database.connect(

@@ -17,8 +17,10 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from hazina.infra import points
 from hazina.infra.db import in_transaction
 from hazina.infra.observability import RAIL_CALLS
+from hazina.infra.points import Phase
 from hazina.infra.settings import Mode
 from hazina.infra.tracing import SpanKind, span
 
@@ -102,10 +104,13 @@ class Http:
             timeout=httpx.Timeout(timeout_s, connect=min(CONNECT_S, timeout_s)),
         )
         facts = {"http.request.method": method, "hazina.rail": whom, "hazina.operation": operation}
+        point = f"call.{rail}.{operation}"
+        points.reach(point, Phase.BEFORE)
         with span(f"{whom} {operation}".strip(), SpanKind.CLIENT, facts) as noted:
             try:
                 answer = await self._exchange(request, timeout_s)
                 outcome = f"{answer.status // 100}xx"
+                points.reach(point, Phase.AFTER)
                 noted.note("http.response.status_code", answer.status)
                 return answer
             except HttpNotSent:

@@ -179,6 +179,9 @@ class Settings(BaseSettings):
         default=50_000, ge=0, description="Paid by query without receipt is credited up to this."
     )
 
+    # Tests.
+    kill_at: str = Field(default="", description="Point of infra.points at which to be killed.")
+
     # Logs.
     log_level: str = "info"
     log_json: bool = False
@@ -226,6 +229,7 @@ class Settings(BaseSettings):
                 f"HAZINA_SMS_MODE is {self.sms_mode.value}, not production",
             ),
             (not self.smtp_host, "HAZINA_SMTP_HOST is not set"),
+            (bool(self.kill_at), "HAZINA_KILL_AT is set"),
             (self.cool_down_hours < 24, "HAZINA_COOL_DOWN_HOURS is below 24"),
         ]
 

@@ -11,7 +11,9 @@ from enum import StrEnum
 from typing import Generic, TypeVar
 from uuid import UUID
 
+from hazina.infra import points
 from hazina.infra.db import Row, Tx
+from hazina.infra.points import Phase
 from hazina.kernel.actor import Actor
 from hazina.kernel.errors import NotFound
 from hazina.kernel.machine import Machine, StateMoved
@@ -40,6 +42,7 @@ class StateTable(Generic[S, E]):
     async def begin(self, tx: Tx, id: UUID, *, now: datetime, actor: Actor) -> None:  # noqa: A002
         """This will write the first event of a row that was just inserted."""
         await self._record(tx, id, None, "created", self.machine.initial, now, actor, None)
+        _entered(tx, f"{self.machine.name}.created")
 
     async def move(
         self,
@@ -58,6 +61,8 @@ class StateTable(Generic[S, E]):
         """
         state = self.machine.states(row["state"])
         following = self.machine.next(state, event)
+        point = f"{self.machine.name}.{state.value}.{event.value}"
+        points.reach(point, Phase.LEAVING)
         columns = {"state": following.value, "state_since": now, **(changes or {})}
         assignments = ", ".join(f"{name} = ${i}" for i, name in enumerate(columns, start=3))
         touched = await tx.execute(
@@ -69,6 +74,7 @@ class StateTable(Generic[S, E]):
         if touched != 1:
             raise StateMoved
         await self._record(tx, row["id"], state, event, following, now, actor, note)
+        _entered(tx, point)
         return following
 
     async def events(self, tx: Tx, id: UUID) -> list[Row]:  # noqa: A002
@@ -104,6 +110,12 @@ class StateTable(Generic[S, E]):
             str(actor),
             note,
         )
+
+
+def _entered(tx: Tx, point: str) -> None:
+    points.reach(point, Phase.ENTERED)
+    if points.is_armed():
+        tx.after_commit(lambda: points.reach(point, Phase.COMMITTED))
 
 
 def state_tables(schema: str, name: str) -> list[str]:

@@ -285,3 +285,15 @@ async def message_of_another_request(trial: "Trial") -> None:
         await trial.sees("prompted", wallet="0")
     await trial.answers()
     await trial.settle()
+
+
+@rows.row(127, NOT_PAID, COLLECT, PULL)
+async def request_lost_and_ended_by_two_persons(trial: "Trial") -> None:
+    """Never had the request; two days later its list has nothing, and two persons end it."""
+    await trial.trouble(Trouble.REQUEST_LOST, COLLECT)
+    await trial.collect()
+    await trial.settle()
+    await trial.two_call_it_absent(refused="48 hours have not passed")
+    await trial.later(hours=49)
+    await trial.read_list()
+    await trial.two_call_it_absent()

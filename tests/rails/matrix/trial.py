@@ -5,16 +5,15 @@ from datetime import timedelta
 from decimal import Decimal
 from uuid import UUID
 
+import pytest
 from tests.journeys.paying import account_of
-from tests.journeys.world import PASSWORD, Person, World, one
+from tests.journeys.world import Person, World, one
 from tests.rails.matrix.case import Books, Capability, Case, Driver, Lie, Outcome, Trouble
+from tests.rails.matrix.desk import Pair
 
-from hazina.flows.withdrawals.resend import Resend
-from hazina.identity.operators import Operators
-from hazina.identity.people import Role
+from hazina.flows.receipts.unanswered import PromptMayBePaid
 from hazina.infra.db import Row
 from hazina.infra.jobs import Jobs
-from hazina.kernel.actor import SYSTEM
 from hazina.kernel.ids import parse_id
 from hazina.kernel.money import KES
 from hazina.ledger.history import History
@@ -122,11 +121,18 @@ class Trial:
 
     async def send_again(self) -> None:
         """An operator has the same bytes sent once more."""
-        house, now = self.world.house, self.world.clock.now()
         assert self.subject is not None
-        name = f"again{self.subject[1].hex[-12:]}"
-        who = await house.get(Operators).create(name, PASSWORD, Role.MANAGER, SYSTEM, now)
-        await house.get(Resend).send(self.subject[1], operator=who, actor=who.as_actor(SYSTEM))
+        await (await Pair.of(self.world.house)).send_again(self.subject[1])
+
+    async def two_call_it_absent(self, refused: str = "") -> None:
+        """Two persons end a prompt; or are ``refused``, with a reason that says so."""
+        assert self.subject is not None
+        pair = await Pair.of(self.world.house)
+        if not refused:
+            await pair.call_prompt_absent(self.subject[1])
+            return
+        with pytest.raises(PromptMayBePaid, match=refused):
+            await pair.call_prompt_absent(self.subject[1])
 
     async def somebody_else(self) -> "Thief":
         """Another customer, who should get nothing."""

@@ -31,6 +31,7 @@ class DepositEvent(StrEnum):
     PAID = "paid"  # paid, with a receipt and the amount that was asked
     MISPAID = "mispaid"  # paid, with a receipt and another amount
     RESOLVED = "resolved"  # two persons decided about what was paid otherwise than asked
+    ABSENT = "absent"  # two days without a word, not in M-Pesa's list, and two persons say so
     DECLINED = "declined"  # cancelled, timed out, no funds: on evidence that counts
 
 
@@ -62,6 +63,7 @@ MACHINE = Machine(
         (S.SENDING, E.DECLINED): S.FAILED,
         (S.PROMPTED, E.DECLINED): S.FAILED,
         (S.UNKNOWN, E.DECLINED): S.FAILED,
+        (S.UNKNOWN, E.ABSENT): S.FAILED,
     },
 )
 # What still has something to come; each has a next time to be looked at.

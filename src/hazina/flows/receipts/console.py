@@ -32,6 +32,7 @@ from hazina.flows.receipts.reversals import ROWS as REVERSALS
 from hazina.flows.receipts.settle import TABLE
 from hazina.flows.receipts.statements import Statements
 from hazina.flows.receipts.suspense import ORDERS, Suspense
+from hazina.flows.receipts.unanswered import Unanswered
 from hazina.flows.receipts.waiting import (
     PREFIX,
     Waiting,
@@ -188,10 +189,15 @@ async def resend(request: Request, wire: str, operator: Manager, actor: Operator
 
 @router.post("/open-questions/{wire}/absent")
 async def absent(request: Request, wire: str, operator: Manager, actor: OperatorActor) -> Response:
-    house, found = house_of(request), parse_id("wdr", wire)
+    """A payout that was never made, or a prompt that was never paid."""
+    house = house_of(request)
+    kind, found = _read(wire)
+    if kind not in ("withdrawal", "deposit"):
+        raise NotFound
+    knows = house.get(Statements) if kind == "withdrawal" else house.get(Unanswered)
 
     async def act(tx: Tx, form: Form) -> None:
-        await house.get(Statements).ask_absent(
+        await knows.ask_absent(
             tx, found, reason=form.value(exits.ABSENT_WHY), operator=operator, actor=actor,
             now=house.clock.now(),
         )  # fmt: skip
@@ -335,7 +341,8 @@ async def _question(tx: Tx, house: House, wire: str, forms: Mapping[str, Form]) 
     if kind == "deposit":
         row = await deposits.find_row(tx, found)
         seen, payment = deposits.watched(row), await exits.payment_of_deposit(tx, row)
-        ways = exits.of_deposit(row, payment, forms)
+        missing = await house.get(Unanswered).missing(tx, row, house.clock.now())
+        ways = exits.of_deposit(row, payment, missing, forms)
         return Question(waiting_deposit(seen), not seen.settled, seen.path, [], [], ways)
     if kind == "withdrawal":
         row = await withdrawals.find_row(tx, found)

@@ -67,8 +67,11 @@ def _ask(forms: Mapping[str, Form], text: str) -> Exit:
     return Exit("ask", "Ask M-Pesa now", text, "Ask now", form, manager=False)
 
 
-def of_deposit(row: Row, payment: Row | None, forms: Mapping[str, Form]) -> list[Exit]:
-    """What may be done about a deposit; ``payment`` holds its shillings where they are nobody's."""
+def of_deposit(
+    row: Row, payment: Row | None, missing: Sequence[str], forms: Mapping[str, Form]
+) -> list[Exit]:
+    """What may be done about a deposit; ``payment`` holds its shillings where they are nobody's,
+    ``missing`` is what is still needed to call it never paid."""
     state = DepositState(row["state"])
     found = []
     if state in (DepositState.PROMPTED, DepositState.UNKNOWN) and row["checkout_request_id"]:
@@ -76,6 +79,17 @@ def of_deposit(row: Row, payment: Row | None, forms: Mapping[str, Form]) -> list
     if state in (DepositState.UNKNOWN, DepositState.CONFIRMED):
         words = "It brings the receipt of what was paid, at the latest in 48 hours."
         found.append(_read_list(words))
+    if state is DepositState.UNKNOWN:
+        found.append(
+            Exit(
+                "absent",
+                "Say that it was never paid",
+                f"What was set aside for it becomes free. Paid after all, it still counts. {TWO}",
+                "Ask a second person",
+                forms.get("absent") or ABSENT.blank(),
+                missing=missing,
+            )
+        )
     if payment is not None:
         href = f"/open-questions/{wire_id('pay', payment['id'])}"
         words = "M-Pesa told another amount than was asked; the shillings wait as a payment."

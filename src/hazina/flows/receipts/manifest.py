@@ -7,6 +7,7 @@ from hazina.desk.debts.service import Debts
 from hazina.desk.switches import Switches
 from hazina.flows.deposits.accounts import AccountNumbers
 from hazina.flows.deposits.arrivals import Arrivals
+from hazina.flows.deposits.settle import Settlement as DepositSettlement
 from hazina.flows.receipts import console, statements_console
 from hazina.flows.receipts.again import AskAgain
 from hazina.flows.receipts.hear import Listener
@@ -17,6 +18,7 @@ from hazina.flows.receipts.settle import Settlement
 from hazina.flows.receipts.statements import Statements
 from hazina.flows.receipts.suspense import Suspense
 from hazina.flows.receipts.tasks import Tasks
+from hazina.flows.receipts.unanswered import Unanswered
 from hazina.flows.receipts.waiting import Alarms
 from hazina.flows.withdrawals.absence import Absence
 from hazina.identity.customers import Customers
@@ -81,6 +83,8 @@ def build(house: House) -> None:
         house.get(Approvals),
         house.get(Audit),
     )
+    unanswered = Unanswered(rail, house.get(Approvals), house.get(DepositSettlement))
+    house.put(unanswered)
     again = AskAgain(house.db, house.get(Jobs), house.get(Audit), puller)
     Alarms(house.db, house.clock, house.get(Jobs))
     callbacks = house.get(Callbacks)
