@@ -20,10 +20,11 @@ from hazina.ledger.accounts import (
     PeriodNotOver,
     SecondPersonNeeded,
 )
-from hazina.ledger.chart import AccountRef, customer
+from hazina.ledger.chart import AccountRef, customer, receivable
 from hazina.ledger.codes import Code
 from hazina.ledger.core import Hold, Terms, hold, move
 from tests.ledger.books import CHIEF, CLERK, OUTSIDE, Books, about, kes, somebody
+from tests.ledger.chain import seal_all
 
 LONG_AGO = datetime(2001, 1, 1, tzinfo=UTC)
 
@@ -260,6 +261,17 @@ class TestAFamily:
         assert (total.posted, total.held) == (kes("50"), kes("4"))
         branch = await office.db.run(lambda tx: office.accounts.sum(tx, children[0]))
         assert branch.available == KES.units(16_00)
+
+    async def test_counts_members_without_a_floor_sealed_or_not(self, fresh: Database) -> None:
+        office, parent, owed = Office(fresh), somebody(), receivable(new_id(), KES)
+        await fresh.run(lambda tx: office.ledger.open_accounts(tx, [owed], parent=parent))
+        await office.post(move(OUTSIDE, parent, kes("50"), Code.DEPOSIT, about()))
+        for expected in (kes("43"), kes("36")):
+            await office.post(move(owed, OUTSIDE, kes("7"), Code.CLAW_BACK_OWED, about()))
+            for _ in range(2):
+                total = await fresh.run(lambda tx: office.accounts.sum(tx, parent))
+                assert total.posted == expected
+                await seal_all(fresh, size=1)
 
     async def test_is_counted_without_waiting_for_anybody(self, office: Office) -> None:
         parent, child = somebody(), somebody()

@@ -286,6 +286,15 @@ class TestAnAccount:
         assert await shown("--purpose", "bank", "--at", then) == ("100.00", None, None)
         assert "95.00" in (await run("account", who)).output
 
+    async def test_is_summed_with_its_parts(self, books: Books, run: Run) -> None:
+        parent, child = await books.funded("10"), somebody()
+        await books.db.run(lambda tx: books.ledger.open_accounts(tx, [child], parent=parent))
+        await books.post(move(books.source, child, kes("5"), Code.DEPOSIT, about()))
+        answer = await run("account", str(parent.owner), "--parts", "--json")
+        told = json.loads(answer.output)
+        assert told["with_parts"] == {"posted": "15.00", "held": "0.00", "incoming": "0.00"}
+        assert "15.00" in (await run("account", str(parent.owner), "--parts")).output
+
     @pytest.mark.parametrize("words", [("--at", "noon"), ("--at", "2026-11-17T12:00")])
     async def test_refuses_a_time_without_its_offset(
         self, books: Books, run: Run, words: tuple[str, str]

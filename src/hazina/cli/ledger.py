@@ -149,21 +149,34 @@ def account(
     version: Annotated[int | None, typer.Option(min=0, help="After its line of this number.")] = (
         None
     ),
+    parts: Annotated[
+        bool, typer.Option("--parts", help="Also what it and all its parts hold together, now.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Show one account and what it is worth: now, at a time, or after one of its lines."""
+    from hazina.ledger.accounts import Accounts
     from hazina.ledger.past import balance_at
     from hazina.ledger.reading import account_facts
+    from hazina.ledger.service import Ledger
 
     ref, booked, counts = account_named(owner, asset, purpose), time_of(at), time_of(effective)
     facts = ledger_db.read(lambda tx: account_facts(tx, ref))
     worth = ledger_db.read(
         lambda tx: balance_at(tx, ref, version=version, booked=booked, effective=counts)
     )
+    told = ledger_show.account_json(facts, worth)
+    if parts:
+        total = ledger_db.read(lambda tx: Accounts(Ledger()).sum(tx, ref))
+        told["with_parts"] = {
+            "posted": total.posted.decimal,
+            "held": total.held.decimal,
+            "incoming": total.incoming.decimal,
+        }
     if as_json:
-        typer.echo(json.dumps(ledger_show.account_json(facts, worth)))
+        typer.echo(json.dumps(told))
     else:
-        ledger_show.show_facts(ledger_show.account_json(facts, worth))
+        ledger_show.show_facts(told)
 
 
 @app.command()

@@ -5,6 +5,8 @@ Each act says who and why, and is kept for ever (``ledger.account_event``, ``cre
 of these rows. Under the locks that postings take, so that what is in flight ends first.
 """
 
+# ruff: noqa: S608 - every part of these queries stands in this file or in past
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,6 +18,7 @@ from hazina.kernel.errors import Kind, NotFound, Refusal
 from hazina.kernel.money import Money
 from hazina.ledger.chart import AccountRef
 from hazina.ledger.core import Balance
+from hazina.ledger.past import CHECKPOINT, RANGES, TAIL
 from hazina.ledger.service import Ledger, Reader
 
 SET_STATE = "SELECT ledger.set_state($1, $2, $3, $4)"
@@ -28,16 +31,17 @@ JOIN ledger.account a ON a.key = e.account_key
 WHERE a.owner_id IS NOT DISTINCT FROM $1 AND a.asset = $2 AND a.purpose = $3
 ORDER BY e.seq DESC LIMIT $4
 """
-# Bounded members have counters; of an unbounded one all entries are read, so keep them out of large
-# families.
-FAMILY = """
-SELECT coalesce(sum(a.credits_posted - a.debits_posted + coalesce(u.moved, 0)), 0) AS posted,
+# Bounded members have counters; of unbounded ones the last checkpoint and what is not sealed yet.
+FAMILY = f"""
+WITH {RANGES.format(than="<=", at="'infinity'::timestamptz")}
+SELECT coalesce(sum(a.credits_posted - a.debits_posted + coalesce(k.credits - k.debits, 0)
+                    + coalesce(s.credit - s.debit, 0)), 0) AS posted,
        coalesce(sum(a.debits_pending), 0) AS held, coalesce(sum(a.credits_pending), 0) AS incoming
 FROM ledger.family($1) f
 JOIN ledger.account a ON a.key = f.key
-LEFT JOIN LATERAL (
-    SELECT sum(e.credit - e.debit) AS moved FROM ledger.entry_unbounded e
-    WHERE NOT a.bounded AND e.account_key = a.key) u ON true
+LEFT JOIN LATERAL ({CHECKPOINT}) k ON NOT a.bounded
+LEFT JOIN ({TAIL.format(than="<=", at="'infinity'::timestamptz")}) s
+    ON s.key = a.key AND NOT a.bounded
 WHERE a.asset = $2
 """
 
