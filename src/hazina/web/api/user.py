@@ -20,7 +20,15 @@ Limit = Annotated[int, Query(ge=1, le=200)]
 AssetCode = Annotated[str | None, Query(max_length=8, description="KES or XAU; empty: both.")]
 Cursor = Annotated[str | None, Query(max_length=200)]
 # How the wire writes the id of the business row that a line belongs to.
-REFERENCE_PREFIX = {"deposit": "dep", "withdrawal": "wdr", "trade": "trd", "lot": "lot"}
+REFERENCE_PREFIX = {
+    "deposit": "dep",
+    "withdrawal": "wdr",
+    "payment": "pay",
+    "reversal": "rev",
+    "debt": "dbt",
+    "trade": "trd",
+    "lot": "lot",
+}
 
 
 class BalanceLine(BaseModel):
