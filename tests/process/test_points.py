@@ -20,21 +20,17 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from hazina.flows.deposits.states import MACHINE as DEPOSIT
-from hazina.flows.receipts.states import MACHINE as PAYMENT
-from hazina.flows.receipts.states import RETURNS
-from hazina.flows.withdrawals.states import MACHINE as WITHDRAWAL
 from hazina.infra.points import Phase
 from hazina.kernel.ids import new_id
-from hazina.products.gold.states import TRADE
 from tests.process.rig import AWAY, OPENING, Person, Rig, rigged
+from tests.tidy.house import machines
 
 pytestmark = [
     pytest.mark.process,
     pytest.mark.timeout(900),
     pytest.mark.skipif(sys.platform != "linux", reason="a child dies with its parent on Linux"),
 ]
-MACHINES = (DEPOSIT, WITHDRAWAL, PAYMENT, TRADE, RETURNS)
+MACHINES = tuple(machines())
 TABLES = {
     "deposit": "deposits.deposit",
     "withdrawal": "withdrawals.withdrawal",
@@ -42,9 +38,15 @@ TABLES = {
     "trade": "gold.trade",
 }
 BY_PERSONS = "an act of two persons, whose transaction is one: tests/journeys/test_suspense.py"
-RESTORED = "only after a restore: tests/process and tests/journeys of recovery"
-AGED = "after an hour, or in an order that a race decides: tests/rails/matrix"
-REVERSED = "found by reading a statement, and booked in one transaction: tests/journeys"
+RESTORED = "only after a restore: tests/backup/test_an_hour_back.py"
+AGED = "after an hour, or in an order that a race decides: tests/rails/matrix/test_matrix.py"
+REVERSED = "found in a list, and booked in one transaction: tests/journeys/test_claw_back.py"
+ELSEWHERE = {
+    "return": BY_PERSONS,
+    "reversal": REVERSED,
+    "debt": REVERSED,
+    "message": "words, no money: tests/notifications/test_messages.py",
+}
 NOT_HERE = {
     "deposit.requested.recovered": RESTORED,
     "deposit.sending.recovered": RESTORED,
@@ -68,10 +70,15 @@ NOT_HERE = {
     "payment.credited.reversed": REVERSED,
     "payment.bound.reversed": REVERSED,
     "payment.suspended.reversed": REVERSED,
-    "trade.requested.booking_refused": "a refusal of the ledger: tests/gold",
-    "trade.releasing.released": "a refusal of the ledger: tests/gold",
-    "trade.cancelled.gold_gone": "needs an empty lot: tests/gold",
-    **{f"return.{a.value}.{e.value}": BY_PERSONS for a, e in RETURNS.table},
+    "trade.requested.booking_refused": "a refusal of the ledger: tests/gold/test_buy.py",
+    "trade.releasing.released": "a refusal of the ledger: tests/gold/test_buy.py",
+    "trade.cancelled.gold_gone": "needs an empty lot: tests/gold/test_buy.py",
+    **{
+        f"{machine.name}.{state.value}.{event.value}": ELSEWHERE[machine.name]
+        for machine in MACHINES
+        if machine.name in ELSEWHERE
+        for state, event in machine.table
+    },
 }
 AMOUNT, SOLD = "1000", "0.05"
 WORST_S = 6.0
@@ -144,6 +151,7 @@ JOURNEYS = (
     buys("bought"),
     buys("declined", ("cancel", "stk", {})),
     buys("told late", ("callback_late", "stk", LATE)),
+    buys("paid, never told", ("callback_never", "stk", {})),
     buys("refused for now", ("http_500", "stk", {})),
     buys("refused for good", ("answer", "stk", REFUSED)),
     buys("response lost", ("drop_after_accept", "stk", {})),
@@ -175,7 +183,7 @@ BY_NAME = {journey.name: journey for journey in JOURNEYS}
 CALLS = {
     "token": BY_NAME["bought"],
     "collect": BY_NAME["bought"],
-    "query": BY_NAME["told late"],
+    "query": BY_NAME["paid, never told"],
     "pay": BY_NAME["withdrawn"],
     "status": BY_NAME["never told"],
     "pull": BY_NAME["bought"],

@@ -8,9 +8,18 @@ holds every macro without an import.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import CodeType
 from typing import Any
 
-from jinja2 import ChoiceLoader, Environment, FileSystemLoader, PrefixLoader, StrictUndefined
+from jinja2 import (
+    BytecodeCache,
+    ChoiceLoader,
+    Environment,
+    FileSystemLoader,
+    PrefixLoader,
+    StrictUndefined,
+)
+from jinja2.bccache import Bucket
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
@@ -50,6 +59,23 @@ class Shell:
         return [item for item in self.nav if not item.roles or viewer.role in item.roles]
 
 
+class Compiled(BytecodeCache):
+    """Templates that this process has compiled, for every application that it makes."""
+
+    def __init__(self) -> None:
+        self._code: dict[tuple[str, str], CodeType] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        bucket.code = self._code.get((bucket.key, bucket.checksum))
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        if bucket.code is not None:
+            self._code[bucket.key, bucket.checksum] = bucket.code
+
+
+COMPILED = Compiled()
+
+
 def make_environment(folders: Mapping[str, Path], assets: Assets) -> Environment:
     """This will make the environment over our templates and each slice's folder by its name."""
     slices = {name: FileSystemLoader(folder) for name, folder in folders.items()}
@@ -60,6 +86,7 @@ def make_environment(folders: Mapping[str, Path], assets: Assets) -> Environment
         trim_blocks=True,
         lstrip_blocks=True,
         auto_reload=False,
+        bytecode_cache=COMPILED,
     )
     environment.filters.update(FILTERS)
     environment.globals.update(asset=assets.url, qr_svg=qr_svg)
