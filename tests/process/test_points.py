@@ -81,7 +81,7 @@ NOT_HERE = {
     },
 }
 AMOUNT, SOLD = "1000", "0.05"
-WORST_S = 6.0
+WORST_S = 10.0
 # Nobody can ask about a prompt of which M-Pesa never told an id: a person ends it.
 AT_REST = {
     "deposit": {"paid", "failed", "suspended", "unknown"},
@@ -151,7 +151,7 @@ JOURNEYS = (
     buys("bought"),
     buys("declined", ("cancel", "stk", {})),
     buys("told late", ("callback_late", "stk", LATE)),
-    buys("paid, never told", ("callback_never", "stk", {})),
+    buys("confirmed first", ("callback_late", "stk", {"delay_s": 150})),
     buys("refused for now", ("http_500", "stk", {})),
     buys("refused for good", ("answer", "stk", REFUSED)),
     buys("response lost", ("drop_after_accept", "stk", {})),
@@ -183,7 +183,7 @@ BY_NAME = {journey.name: journey for journey in JOURNEYS}
 CALLS = {
     "token": BY_NAME["bought"],
     "collect": BY_NAME["bought"],
-    "query": BY_NAME["paid, never told"],
+    "query": BY_NAME["confirmed first"],
     "pay": BY_NAME["withdrawn"],
     "status": BY_NAME["never told"],
     "pull": BY_NAME["bought"],
