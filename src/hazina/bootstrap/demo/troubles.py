@@ -39,6 +39,7 @@ class Troubles:
 
     async def play(self) -> None:
         """This will play them all. One that breaks off is a finding and stops no other."""
+        await self._lists_are_silent()
         await self.too_much_gold()
         await self.unanswered()
         await together(
@@ -50,6 +51,7 @@ class Troubles:
                 self.expired_quote, self.one_key_twice, self.foreign_ids,
             ],
         )  # fmt: skip
+        await self.town.sim.call("DELETE", "/sim/faults")
 
     # -- payments
 
@@ -298,6 +300,13 @@ class Troubles:
 
     async def _inbox(self, token: str) -> str:
         return await forged_state(self.database_url, token, FORGER)
+
+    async def _lists_are_silent(self) -> None:
+        """Meanwhile neither M-Pesa's list nor its paybill tells of a payment, or either would mend
+        half of these troubles before anybody saw them."""
+        await self.town.sim.call("PUT", "/sim/settings", {"stk_confirms_c2b": False})
+        empty = {"fault": "pull_empty", "operation": "pull", "count": None}
+        await self.town.sim.call("PUT", "/sim/faults", empty)
 
     async def _prompts_stand(self, seconds: int) -> None:
         await self.town.sim.call("PUT", "/sim/settings", {"prompt_lifetime_s": seconds})
