@@ -158,7 +158,8 @@ class Database:
             init=_prepare,
             reset=_as_it_is,
             command_timeout=command_timeout_s,
-            server_settings={"application_name": "hazina", "timezone": "UTC"},
+            # Compiling a query takes longer than any of ours runs, and other servers would.
+            server_settings={"application_name": "hazina", "timezone": "UTC", "jit": "off"},
         )
         return cls(pool)
 
