@@ -8,9 +8,9 @@ import httpx
 import pytest_asyncio
 
 from hazina.bootstrap.embedded import EmbeddedPostgres
-from hazina.bootstrap.migrate import expected_heads
 from hazina.bootstrap.pg_record import Urls
 from hazina.bootstrap.registry import manifests
+from hazina.bootstrap.schema import expected_heads
 from hazina.bootstrap.wiring import assemble
 from hazina.infra.db import Database
 from hazina.infra.settings import Settings

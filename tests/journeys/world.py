@@ -18,8 +18,8 @@ import uvicorn
 from pydantic import SecretStr
 from starlette.types import ASGIApp
 
-from hazina.bootstrap.migrate import expected_heads
 from hazina.bootstrap.registry import manifests
+from hazina.bootstrap.schema import expected_heads
 from hazina.bootstrap.wiring import assemble
 from hazina.identity.people import Role
 from hazina.infra.db import Database, Tx

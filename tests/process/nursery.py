@@ -17,8 +17,8 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from hazina.bootstrap.lifeline import die_with_parent
-from hazina.bootstrap.migrate import expected_heads
 from hazina.bootstrap.registry import manifests
+from hazina.bootstrap.schema import expected_heads
 from hazina.bootstrap.serving import run_web, run_worker
 from hazina.bootstrap.wiring import open_house
 from hazina.infra.settings import Settings

@@ -14,8 +14,8 @@ from contextlib import suppress
 import uvicorn
 from fastapi import FastAPI
 
-from hazina.bootstrap.migrate import expected_heads
 from hazina.bootstrap.registry import manifests
+from hazina.bootstrap.schema import expected_heads
 from hazina.bootstrap.wiring import open_house
 from hazina.infra.house import House
 from hazina.infra.observability import configure_logging

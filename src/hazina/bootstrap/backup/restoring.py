@@ -25,10 +25,11 @@ from hazina.bootstrap.backup.trouble import BackupTrouble, CopyDamaged, CopyExis
 from hazina.bootstrap.backup.verifying import check_cluster
 from hazina.bootstrap.embedded import EmbeddedPostgres
 from hazina.bootstrap.lifeline import FileLock
-from hazina.bootstrap.migrate import known_revisions, upgrade
+from hazina.bootstrap.migrate import upgrade
 from hazina.bootstrap.pg_cluster import ADMIN, DATABASE, ROLES
 from hazina.bootstrap.pg_place import MAJOR, Account, account_for, new_place
 from hazina.bootstrap.pg_record import RECORD, Record, Urls
+from hazina.bootstrap.schema import known_revisions
 from hazina.bootstrap.wiring import assemble
 from hazina.desk.recovery import Open, Recovery
 from hazina.infra.db import Database
