@@ -6,13 +6,11 @@ owner's database URL. Secrets travel in environments and 0600 files, never in co
 
 import hashlib
 import http.client
-import importlib
-import importlib.util
 import json
 import os
 import secrets
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -247,15 +245,6 @@ async def ensure_keys(settings: Settings, urls: Urls) -> bool:
         )
     LocalKeyProvider.generate(path, SystemClock().now())
     return True
-
-
-async def demo_logins(settings: Settings) -> Sequence[DemoLogin]:
-    """This will make the demo logins, once, and give them; none where there is no such part."""
-    if importlib.util.find_spec("hazina.bootstrap.demo_seed") is None:
-        return []
-    seed = importlib.import_module("hazina.bootstrap.demo_seed")
-    found: Sequence[DemoLogin] = await seed.ensure(settings)
-    return found
 
 
 def read_settings(told: Mapping[str, str]) -> Settings:

@@ -112,8 +112,10 @@ def _run(data_dir: Path, port: int | None, *, simulators: bool) -> None:
         _start_children(supervisor, house, settings.web_processes)
         logins: Sequence[household.DemoLogin] = []
         if simulators:
+            from hazina.bootstrap import demo_seed
+
             with screen.step("demo logins"):
-                logins = asyncio.run(household.demo_logins(settings))
+                logins = asyncio.run(demo_seed.ensure(settings))
         _show(house, logins)
         supervisor.watch()
 

@@ -7,7 +7,7 @@ Limits that protect one phone or address from many are out of the way: all come 
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, replace
 from io import StringIO
@@ -45,6 +45,7 @@ class BenchHouse:
     wallet_port: int
     daraja_port: int
     bare_port: int
+    pids: Mapping[str, int]
 
 
 @contextmanager
@@ -68,7 +69,8 @@ def running(server: EmbeddedPostgres, say: Callable[[str], None]) -> Iterator[Be
             _until(supervisor, lambda port=port: "" if ports.answers(port) else f"port {port}")  # type: ignore[misc]
         with redirect_stdout(StringIO()):  # what a house says when it starts is not ours to print
             asyncio.run(demo_seed.ensure(settings))
-        yield BenchHouse(server, settings, chosen.wallet, chosen.daraja, chosen.console)
+        ours, theirs = chosen.wallet, chosen.console
+        yield BenchHouse(server, settings, ours, chosen.daraja, theirs, supervisor.pids)
     finally:
         supervisor.stop()
 

@@ -4,13 +4,10 @@ Each measurement stands between two halves of its baseline (A/B/A). What clients
 before the clock runs.
 """
 
-import importlib
-import importlib.util
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any, Protocol
 
 from hazina.bootstrap.bench import books_sql as sql
 from hazina.bootstrap.bench import machine
@@ -21,8 +18,9 @@ from hazina.bootstrap.bench.kill import acknowledged_then_killed
 from hazina.bootstrap.bench.load import Measured, drive
 from hazina.bootstrap.bench.past import past_balance
 from hazina.bootstrap.bench.proven import prove
-from hazina.bootstrap.bench.report import NOT_BUILT, Aim, Report, Row
-from hazina.kernel.actor import SYSTEM, Actor
+from hazina.bootstrap.bench.report import Aim, Report, Row
+from hazina.kernel.actor import SYSTEM
+from hazina.ledger.batcher import Batcher
 from hazina.ledger.core import Result, ResultCode, Transfer
 
 BATCH = 1000
@@ -45,12 +43,6 @@ NOTHING_LOST = Aim(limit=0)
 Make = Callable[[], Transfer]
 Submit = Callable[[Transfer], Awaitable[None]]
 Now = Callable[[str], None]
-
-
-class Batcher(Protocol):
-    """The door for plain transfers from many callers."""
-
-    async def submit(self, transfers: list[Transfer], actor: Actor) -> list[Result]: ...
 
 
 @dataclass(slots=True)
@@ -122,14 +114,11 @@ class LedgerBench:
         self.rows.append(Row.of("tables and indexes grow by, a transfer", size, "B"))
         self.rows.append(Row.of("the write-ahead log grows by, a transfer", wal, "B"))
 
-    async def _batched(self, clients: int, submit: Submit | None) -> None:
+    async def _batched(self, clients: int, submit: Submit) -> None:
         best = self.pgbench.best_clients
         aims = {1: ONE, 32: THIRTY_TWO, MANY: MANY_AIM}
         name = f"{clients} client{'s' if clients > 1 else ''}, one transfer each, micro-batched"
         aim = aims.get(clients)
-        if submit is None:
-            self.rows.append(Row.missing(name, "transfers/s", aim, NOT_BUILT))
-            return
         self.now(name)
         found, base = await self.pgbench.around(
             clients if clients <= 32 else best,
@@ -139,12 +128,9 @@ class LedgerBench:
         self._add(name, found, base, aim)
         self._add_waits(name, found)
 
-    async def _hot(self, submit: Submit | None) -> None:
+    async def _hot(self, submit: Submit) -> None:
         clients = max(self.clients)
         name = f"{clients} clients, micro-batched, all from one hot account (of random ones)"
-        if submit is None:
-            self.rows.append(Row.missing(name, "transfers/s", HOT, NOT_BUILT))
-            return
         self.now(name)
         before = await self._submit(clients, self.books.between_random, submit)
         hot = await self._submit(clients, self.books.from_one, submit)
@@ -264,12 +250,8 @@ class LedgerBench:
             self.rows.append(Row.of(f"{name}: {words}", found.wait_ms(share), "ms"))
 
     @asynccontextmanager
-    async def _batcher(self) -> AsyncIterator[Submit | None]:
-        if importlib.util.find_spec("hazina.ledger.batcher") is None:
-            yield None
-            return
-        room: Any = importlib.import_module("hazina.ledger.batcher")
-        batcher: Any = room.Batcher(self.books.db, self.books.ledger)
+    async def _batcher(self) -> AsyncIterator[Submit]:
+        batcher = Batcher(self.books.db, self.books.ledger)
 
         async def submit(transfer: Transfer) -> None:
             _require(await batcher.submit([transfer], SYSTEM))
@@ -277,9 +259,7 @@ class LedgerBench:
         try:
             yield submit
         finally:
-            close = getattr(batcher, "close", None)
-            if close is not None:
-                await close()
+            await batcher.close()
 
 
 def _require(results: list[Result]) -> None:

@@ -48,6 +48,15 @@ def load() -> float:
     return round(os.getloadavg()[0], 2)
 
 
+def processor_s(pid: int) -> float:
+    """What a process has computed so far, to the microsecond; 0 where the system does not say."""
+    try:
+        told = Path(f"/proc/{pid}/schedstat").read_text()
+    except OSError:
+        return 0.0
+    return int(told.split()[0]) / 1e9
+
+
 async def describe(url: str, folder: Path) -> dict[str, Any]:
     """What every benchmark prints before its own figures."""
     connection = await asyncpg.connect(url)

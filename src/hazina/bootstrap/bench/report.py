@@ -8,8 +8,6 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-NOT_BUILT = "not built"
-
 
 @dataclass(frozen=True, slots=True)
 class Aim:
