@@ -16,7 +16,6 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from hazina.desk.webkit.current import LoginRequired
 from hazina.desk.webkit.status import status_of
@@ -144,36 +143,6 @@ def request_id_of(request: Request) -> str:
     return str(getattr(request.state, "request_id", ""))
 
 
-class CatchAll:
-    """The edge where a bug ends: logged with everything, answered with nothing of it."""
-
-    def __init__(self, app: ASGIApp, shell: FastAPI) -> None:
-        self._app = app
-        self._shell = shell
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        begun = False
-
-        async def noted(message: Message) -> None:
-            nonlocal begun
-            begun = begun or message["type"] == "http.response.start"
-            await send(message)
-
-        try:
-            await self._app(scope, receive, noted)
-        except Exception as bug:
-            words, path = "a request ended in a bug", _route(scope)
-            BUG.ring(words, exc_info=bug, method=scope["method"], path=path)
-            if begun:
-                raise  # half an answer cannot be taken back: the connection has to break
-            scope.setdefault("app", self._shell)
-            response = answer(Request(scope), InternalError(), 500)
-            await response(scope, receive, send)
-
-
 def _invalid(errors: Sequence[Any]) -> Invalid:
     """FastAPI's errors without what was sent: location and reason are enough to repair it."""
     fields = []
@@ -222,8 +191,3 @@ def _page(request: Request, error: Refusal, status: int) -> Response:
     except Exception as bug:  # noqa: BLE001
         BUG.ring("the error page could not be drawn", exc_info=bug)
         return PlainTextResponse(f"{error.message} ({error.code})", status_code=status)
-
-
-def _route(scope: Scope) -> str:
-    """The route's template: a path may hold a callback's token."""
-    return str(getattr(scope.get("route"), "path", "unmatched"))

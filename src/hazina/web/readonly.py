@@ -8,7 +8,8 @@ are only stored here) go on in either.
 import re
 
 from fastapi import FastAPI, Request
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.responses import Response
+from starlette.types import Scope
 
 from hazina.desk.switches import Maintenance, Standing, Switches, band_of, refusal_of
 from hazina.desk.webkit.assets import PREFIX as ASSETS
@@ -31,28 +32,22 @@ UNWATCHED = (f"{ASSETS}/", "/healthz", "/readyz", "/metrics")
 class ReadOnly:
     """Asks the switches before every change, and at a glance for every page."""
 
-    def __init__(self, app: ASGIApp, shell: FastAPI) -> None:
-        self._app = app
+    def __init__(self, shell: FastAPI) -> None:
         self._shell = shell
+        self._is_console = bool(shell.state.shell.name == "console")
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"].startswith(UNWATCHED):
-            await self._app(scope, receive, send)
-            return
+    async def refuse(self, scope: Scope) -> Response | None:
+        """The answer to a change that has to wait; the band for a page is left in the scope."""
+        if scope["path"].startswith(UNWATCHED):
+            return None
         changes = scope["method"] not in READS and ALLOWED.fullmatch(scope["path"]) is None
         standing = await self._standing(afresh=changes)
-        scope.setdefault("state", {})["band"] = band_of(standing)
+        scope["state"]["band"] = band_of(standing)
         refusal = self._refusal(standing) if changes else None
         if refusal is None:
-            await self._app(scope, receive, send)
-            return
-        scope.setdefault("app", self._shell)
+            return None
         headers = {"Retry-After": str(RETRY_AFTER_S)}
-        await answer(Request(scope), refusal, 503, headers)(scope, receive, send)
-
-    @property
-    def _is_console(self) -> bool:
-        return bool(self._shell.state.shell.name == "console")
+        return answer(Request(scope), refusal, 503, headers)
 
     def _refusal(self, standing: Standing) -> Refusal | None:
         refusal = refusal_of(standing)

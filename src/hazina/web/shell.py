@@ -1,7 +1,6 @@
-"""What every shell has: state, middlewares in their order, assets, preferences, vital signs.
+"""What every shell has: state, its edge, assets, preferences, vital signs.
 
-From the outside in: request id, security headers, metrics, compression, the edge where a bug ends,
-the body's limit, what a read-only house refuses, the routes. Page routers come in through
+What happens around each request is in ``web.edge``. Page routers come in through
 ``include_pages``, which puts the CSRF guard before each.
 """
 
@@ -11,15 +10,13 @@ from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from fastapi import APIRouter, Depends, FastAPI, Form, Request
-from starlette.middleware.gzip import GZipMiddleware
+from fastapi import APIRouter, FastAPI, Form, Request
 from starlette.responses import RedirectResponse, Response
 
 import hazina
 from hazina.desk.webkit import assets
-from hazina.desk.webkit.csrf import csrf_guard
 from hazina.desk.webkit.links import safe_next
-from hazina.desk.webkit.security import SecurityHeaders
+from hazina.desk.webkit.security import safety_headers
 from hazina.desk.webkit.signing import Signer
 from hazina.desk.webkit.templates import (
     AMOUNTS_COOKIE,
@@ -29,16 +26,14 @@ from hazina.desk.webkit.templates import (
     set_preference,
 )
 from hazina.infra.house import House, Manifest, NavItem
-from hazina.infra.observability import HttpMetricsMiddleware, RequestIdMiddleware
 from hazina.infra.settings import MpesaMode
 from hazina.infra.tracing import FRAMEWORKS_OWN
 from hazina.infra.vault import Vault
 from hazina.web import vitals
-from hazina.web.body import BodyLimit
-from hazina.web.errors import CatchAll, install_errors
-from hazina.web.readonly import ReadOnly
+from hazina.web.edge import EdgePlan, HouseApp
+from hazina.web.errors import install_errors
+from hazina.web.table import mounted
 
-GZIP_FROM_BYTES = 600
 _NEXT_THEME = {"": "dark", "dark": "light", "light": "dark"}
 
 preferences = APIRouter(include_in_schema=False)
@@ -59,7 +54,9 @@ def make_app(
     house: House, plan: ShellPlan, manifests: Sequence[Manifest], heads: Set[str]
 ) -> FastAPI:
     """This will make a shell without routes of its own; ``heads`` is what ``/readyz`` expects."""
-    app = FastAPI(
+    headers = safety_headers(https=house.settings.cookie_secure)
+    app = HouseApp(
+        EdgePlan(headers=headers),
         title="Hazina",
         version=hazina.__version__,
         docs_url=None,
@@ -70,7 +67,7 @@ def make_app(
     signer = Signer(house.get(Vault).derive(f"web.{plan.name}"))
     install_shell(app, house, signer, plan, manifests)
     app.state.schema_heads = heads
-    app.include_router(vitals.router)
+    include(app, vitals.router)
     return app
 
 
@@ -95,19 +92,17 @@ def install_shell(
     install_errors(app)
     app.add_route(f"{assets.PREFIX}/{{name}}", assets.serve, include_in_schema=False)
     include_pages(app, preferences)
-    app.add_middleware(ReadOnly, shell=app)
-    app.add_middleware(BodyLimit, shell=app)
-    app.add_middleware(CatchAll, shell=app)
-    app.add_middleware(GZipMiddleware, minimum_size=GZIP_FROM_BYTES)
-    app.add_middleware(HttpMetricsMiddleware)
-    app.add_middleware(SecurityHeaders, https=settings.cookie_secure)
-    app.add_middleware(RequestIdMiddleware)
+
+
+def include(app: FastAPI, router: APIRouter, *, prefix: str = "", shown: bool = False) -> None:
+    """This will mount a router of callbacks or JSON; ``shown``: in the description."""
+    app.router.routes.extend(mounted(router, prefix=prefix, shown=shown))
 
 
 def include_pages(app: FastAPI, *routers: APIRouter) -> None:
     """This will mount page routers, none of them without the CSRF guard."""
     for router in routers:
-        app.include_router(router, dependencies=[Depends(csrf_guard)], include_in_schema=False)
+        app.router.routes.extend(mounted(router, guarded=True))
 
 
 @preferences.post("/preferences")

@@ -7,13 +7,14 @@ envelope, like everything else that is wrong with a request.
 from collections.abc import Sequence
 from typing import Any
 
-from fastapi import APIRouter, FastAPI
+from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 import hazina
-from hazina.infra.house import House, Manifest
+from hazina.infra.house import Manifest
 from hazina.web.api import user
 from hazina.web.errors import ErrorEnvelope
+from hazina.web.shell import include
 
 PREFIX = "/api/v1"
 _DESCRIPTION = """\
@@ -23,14 +24,12 @@ ASCII characters): the same key with the same body gets the same answer.
 """
 
 
-def create_api_router(_house: House, manifests: Sequence[Manifest]) -> APIRouter:
-    """This will collect the JSON routes of all slices; they read the house from the app."""
-    router = APIRouter(prefix=PREFIX)
+def install_api(app: FastAPI, manifests: Sequence[Manifest]) -> None:
+    """This will mount the JSON routes of all slices; they read the house from the app."""
     for manifest in manifests:
-        for routes in manifest.routes:
-            router.include_router(routes)
-    router.include_router(user.router)
-    return router
+        for router in manifest.routes:
+            include(app, router, prefix=PREFIX, shown=True)
+    include(app, user.router, prefix=PREFIX, shown=True)
 
 
 def install_description(app: FastAPI) -> None:

@@ -11,20 +11,20 @@ from fastapi import FastAPI
 import hazina
 from hazina.desk.webkit.templates import Shell
 from hazina.infra.house import House
-from hazina.infra.observability import HttpMetricsMiddleware, RequestIdMiddleware
 from hazina.infra.tracing import FRAMEWORKS_OWN
 from hazina.web import vitals
-from hazina.web.body import BodyLimit
-from hazina.web.errors import CatchAll, install_errors
+from hazina.web.edge import EdgePlan, HouseApp
+from hazina.web.errors import install_errors
 from hazina.web.internal import routes
-from hazina.web.readonly import ReadOnly
+from hazina.web.shell import include
 
 BODY_LIMIT_BYTES = 8 * 1024 * 1024  # ten thousand transfers with all they may have
 
 
 def create_internal_app(house: House, *, heads: Set[str] = frozenset()) -> FastAPI:
     """This will make the door for services; ``heads`` is what ``/readyz`` expects."""
-    app = FastAPI(
+    app = HouseApp(
+        EdgePlan(limit_bytes=BODY_LIMIT_BYTES),
         title="Hazina, for services",
         version=hazina.__version__,
         docs_url=None,
@@ -37,11 +37,6 @@ def create_internal_app(house: House, *, heads: Set[str] = frozenset()) -> FastA
     app.state.only_json = True
     app.state.shell = Shell(name="internal", layout="", nav=(), practice=False)
     install_errors(app)
-    app.include_router(vitals.router)
-    app.include_router(routes.router)
-    app.add_middleware(ReadOnly, shell=app)
-    app.add_middleware(BodyLimit, shell=app, limit_bytes=BODY_LIMIT_BYTES)
-    app.add_middleware(CatchAll, shell=app)
-    app.add_middleware(HttpMetricsMiddleware)
-    app.add_middleware(RequestIdMiddleware)
+    include(app, vitals.router)
+    include(app, routes.router)
     return app

@@ -9,8 +9,8 @@ from hazina.identity.people import WALLET
 from hazina.infra.house import House, Manifest, NavItem
 from hazina.infra.settings import Mode
 from hazina.web import reference
-from hazina.web.api.app import create_api_router, install_description
-from hazina.web.shell import ShellPlan, include_pages, make_app
+from hazina.web.api.app import install_api, install_description
+from hazina.web.shell import ShellPlan, include, include_pages, make_app
 from hazina.web.wallet import activity, components, door, guards, home, recovery, security
 
 OWN_NAV = (
@@ -35,11 +35,11 @@ def create_wallet_app(
         templates=Path(__file__).parent / "templates",
     )
     app = make_app(house, plan, manifests, heads)
-    app.include_router(create_api_router(house, manifests))
+    install_api(app, manifests)
     install_description(app)
     for manifest in manifests:
         for router in manifest.callbacks:
-            app.include_router(router, include_in_schema=False)
+            include(app, router)
         include_pages(app, *manifest.pages)
     include_pages(
         app,
