@@ -19,11 +19,12 @@ from hazina.ledger.codes import Code
 from hazina.ledger.core import Reference, move
 from hazina.ledger.service import Ledger
 from tests.journeys.paying import account_of, in_step, pay, payment
+from tests.journeys.test_deposits import deposit, state
 from tests.journeys.test_gold import buy, stocked, trade
-from tests.journeys.test_suspense import Desk, desk, left_in_suspense
+from tests.journeys.test_suspense import Desk, desk, left_in_suspense, signed_in
 from tests.journeys.test_unknown import import_statement
 from tests.journeys.test_withdrawals import withdraw
-from tests.journeys.world import PASSWORD, Person, World, one
+from tests.journeys.world import Person, World, one
 
 __all__ = ["desk"]
 
@@ -75,7 +76,7 @@ async def in_debt(world: World) -> Person:
 class TestAPaymentTakenBack:
     async def test_leaves_the_wallet_once_m_pesa_agrees(self, world: World, desk: Desk) -> None:
         person = await world.customer(auto="pay")
-        await person.post("/wallet/deposits", amount_kes="1000")
+        deposit_id = await deposit(world, person, "1000")
         await world.settle()
         receipt = await one(world.house.db, "SELECT receipt FROM deposits.mpesa_receipt")
         await world.fault("callback_never", operation="status")
@@ -89,6 +90,14 @@ class TestAPaymentTakenBack:
         assert await world.balances(person) == {"KES": ("0.00", "0.00")}
         assert await owed(world, person) == []
         assert (await statement(world)).returns == ()
+        assert await state(person, deposit_id) == "taken_back"
+        async with httpx.AsyncClient(base_url=world.wallet, follow_redirects=True) as web:
+            await signed_in(web, person.username)
+            page = (await web.get(f"/deposits/{deposit_id}")).text
+            listed = (await web.get("/deposits")).text
+        assert "M-Pesa took KES 1000.00 back and returned it to who paid." in page
+        assert "Taken back by M-Pesa" in page
+        assert "Taken back by M-Pesa" in listed
 
     async def test_is_not_believed_of_a_file_that_m_pesa_contradicts(
         self, world: World, desk: Desk
@@ -112,6 +121,11 @@ class TestAPaymentTakenBack:
         [waiting] = await list_waiting(world.house.db)
         assert waiting.why == "M-Pesa tells it otherwise: a person"
         assert await world.balances(person) == {"KES": ("1000.00", "0.00")}
+        # It does not stand in the way of the true one.
+        assert (await statement(world)).returns == (receipt,)
+        assert await world.balances(person) == {"KES": ("0.00", "0.00")}
+        assert await world.balances(victim) == {"KES": ("400.00", "0.00")}
+        assert await list_waiting(world.house.db) == []
 
     async def test_out_of_suspense_leaves_suspense_ours_or_not(
         self, world: World, desk: Desk
@@ -290,12 +304,3 @@ class TestManyAtOnce:
             left = sum(debt.outstanding.units for debt in debts)
             assert balance["KES"] == ("0.00", "0.00")
             assert left == (3 * 3500 - 7 * 1000) * done
-
-
-async def signed_in(web: httpx.AsyncClient, username: str) -> None:
-    page = (await web.get("/login")).text
-    token = page.split('name="csrf" value="')[1].split('"')[0]
-    answer = await web.post(
-        "/login", data={"csrf": token, "username": username, "password": PASSWORD}
-    )
-    assert answer.status_code == 200, answer.text

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from uuid import UUID
 
+import httpx
 import pytest
 import pytest_asyncio
 
@@ -17,12 +18,13 @@ from hazina.desk.approvals import (
 from hazina.flows.receipts.suspense import Suspense
 from hazina.identity.operators import Operators
 from hazina.identity.people import Operator, Role
+from hazina.infra.db import Row
 from hazina.kernel.actor import SYSTEM
 from hazina.kernel.errors import Refusal
 from hazina.kernel.machine import StateMoved
 from tests.journeys.paying import pay, payment, registered
 from tests.journeys.test_deposits import deposit, state
-from tests.journeys.world import PASSWORD, World, one
+from tests.journeys.world import PASSWORD, Person, World, one
 
 
 @dataclass
@@ -186,19 +188,60 @@ class TestAReturn:
 
 class TestAPromptPaidWithAnotherAmount:
     async def test_is_cleared_like_any_other(self, world: World, desk: Desk) -> None:
-        person = await world.customer(auto="pay")
-        await world.fault("wrong_amount", operation="stk", amount=499)
-        deposit_id = await deposit(world, person)
-        await world.settle()
-        assert await state(person, deposit_id) == "suspended"
-        found = await world.house.db.fetchrow("SELECT * FROM receipts.payment")
-        assert found is not None
-        assert found["state"] == "suspended"
+        person, deposit_id, found = await mispaid(world)
         await desk.approve(
             await desk.allocate(found["id"], person.username, desk.first), desk.second
         )
+        await world.settle()
         assert await world.balances(person) == {"KES": ("499.00", "0.00")}
         assert await state(person, deposit_id) == "failed"
+        assert await told(person) == ["payment_allocated", "deposit_suspended"]
+
+    async def test_and_sent_back_says_so_to_who_asked(self, world: World, desk: Desk) -> None:
+        person, deposit_id, found = await mispaid(world)
+        await desk.approve(await desk.send_back(found["id"], desk.first), desk.second)
+        await world.settle()
+        assert await left_in_suspense(world) == 0
+        deposit = await person.get(f"/wallet/deposits/{deposit_id}")
+        assert deposit["state"] == "failed"
+        words = (
+            "KES 499.00 was paid where KES 500.00 was asked. M-Pesa sent it back to who paid it."
+        )
+        assert deposit["words"] == words
+        assert await told(person) == ["deposit_sent_back", "deposit_suspended"]
+        async with httpx.AsyncClient(base_url=world.wallet, follow_redirects=True) as web:
+            await signed_in(web, person.username)
+            page = (await web.get(f"/deposits/{deposit_id}")).text
+        assert "Sent back" in page
+        assert words in page
+        assert "Nothing was taken" not in page
+
+
+async def mispaid(world: World) -> tuple[Person, str, Row]:
+    """Somebody whose prompt of 500 was paid with 499, the deposit, and the payment in suspense."""
+    person = await world.customer(auto="pay")
+    await world.fault("wrong_amount", operation="stk", amount=499)
+    deposit_id = await deposit(world, person)
+    await world.settle()
+    assert await state(person, deposit_id) == "suspended"
+    found = await world.house.db.fetchrow("SELECT * FROM receipts.payment")
+    assert found is not None
+    assert found["state"] == "suspended"
+    return person, deposit_id, found
+
+
+async def told(person: Person) -> list[str]:
+    """What they were told, newest first."""
+    return [one["kind"] for one in (await person.get("/user/messages"))["items"]]
+
+
+async def signed_in(web: httpx.AsyncClient, username: str) -> None:
+    page = (await web.get("/login")).text
+    token = page.split('name="csrf" value="')[1].split('"')[0]
+    answer = await web.post(
+        "/login", data={"csrf": token, "username": username, "password": PASSWORD}
+    )
+    assert answer.status_code == 200, answer.text
 
 
 async def left_in_suspense(world: World) -> int:

@@ -39,6 +39,7 @@ from hazina.web.wallet.app import create_wallet_app
 PASSWORD = "correct horse battery"
 # Loopback has no certificates, and reading the machine's takes longer than a payment.
 NO_CERTIFICATES = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+CROWD_CONNECTIONS = 16
 PATIENCE = 200  # rounds of work before a world that never comes to rest is called a fault
 
 
@@ -46,7 +47,11 @@ class _Server(uvicorn.Server):
     """uvicorn that tells when it is ready and leaves the test process's signals alone."""
 
     def __init__(self, app: ASGIApp) -> None:
-        quiet = {"log_level": "critical", "access_log": False, "timeout_graceful_shutdown": 1}
+        quiet: dict[str, Any] = {
+            "log_level": "critical", "access_log": False, "timeout_graceful_shutdown": 1,
+            # A client that is about to use an idle connection must not find it being closed.
+            "timeout_keep_alive": 600,
+        }  # fmt: skip
         super().__init__(uvicorn.Config(app, lifespan="off", proxy_headers=False, **quiet))
         self.ready = asyncio.Event()
 
@@ -110,6 +115,7 @@ class World:
         self.house = house
         self.wallet, self.console, self.sim = wallet, console, sim
         self._clients: list[httpx.AsyncClient] = []
+        self._shared: httpx.AsyncHTTPTransport | None = None
         self._count = 0
 
     @property
@@ -189,11 +195,12 @@ class World:
             done = await jobs.run_all_due()
             idle = await self.sim.get("/sim/wait-idle", params=how)
             assert idle.status_code == 200, idle.text
-            if not done and not await self._due():
+            if not done and not await self.due():
                 return
         raise AssertionError("the world does not come to rest")
 
-    async def _due(self) -> bool:
+    async def due(self) -> bool:
+        """Whether a job waits that may run now."""
         return bool(
             await self.house.db.fetchval(
                 "SELECT EXISTS (SELECT FROM pgqueuer.pgqueuer WHERE status = 'queued'"
@@ -206,7 +213,7 @@ class World:
         async with self.house.db.transaction(readonly=True) as tx:
             verdicts = await self.house.get(Proof).verify(tx)
         assert {v.claim: v.faults for v in verdicts if not v.holds} == {}
-        books = (await self.sim.get("/sim/books")).json()
+        books = (await self.sim.get("/sim/books", params={"limit": 1})).json()
         assert books["balanced"], books
 
     async def balances(self, person: Person) -> dict[str, tuple[str, str]]:
@@ -219,21 +226,19 @@ class World:
         self._clients.append(client)
         return client
 
-    def shared_client(self, token: str) -> httpx.AsyncClient:
-        """A client of one of many people; few connections, so that a crowd fits into a process."""
-        client = httpx.AsyncClient(
-            base_url=self.wallet,
-            timeout=60,
-            verify=NO_CERTIFICATES,
-            headers={"Authorization": f"Bearer {token}"},
-            limits=httpx.Limits(max_connections=1),
-        )
-        self._clients.append(client)
-        return client
+    def shared_client(self) -> httpx.AsyncClient:
+        """A client of one of many people, who share a few connections: a crowd has none to spare
+        for each."""
+        if self._shared is None:
+            limits = httpx.Limits(max_connections=CROWD_CONNECTIONS)
+            self._shared = httpx.AsyncHTTPTransport(verify=NO_CERTIFICATES, limits=limits)
+        return httpx.AsyncClient(base_url=self.wallet, timeout=60, transport=self._shared)
 
     async def close(self) -> None:
         for client in self._clients:
             await client.aclose()
+        if self._shared is not None:
+            await self._shared.aclose()
 
 
 @asynccontextmanager

@@ -6,6 +6,7 @@ doors; a rail inherits every case whose capabilities its driver declares.
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
@@ -29,6 +30,9 @@ class Capability(StrEnum):
     PROOF = "proof"  # can be asked by its receipt what became of such a payment
     PULL = "pull"  # gives its own list of what was paid to us
     SHARED = "shared"  # tells of a collection also as a payment that came unasked
+    REVERSE = "reverse"  # sends a payment back when told to, and is told how it went
+    TAKE = "take"  # takes a payment back by itself, after it was made
+    STATEMENT = "statement"  # a person can bring its statement of all that moved
 
 
 class Trouble(StrEnum):
@@ -59,6 +63,7 @@ class Trouble(StrEnum):
     QUEUE_NOTICE = "its queue says it gave up, and the result comes after"
     ODD_SHAPE = "the message has its other shape"
     TOLD_AS_NOTICE = "told as a payment that came unasked, too"
+    NOT_REVERSED = "the outside says that it did not send a payment back"
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,24 +126,37 @@ class Driver(Protocol):
     async def lie_unasked(self, lie: Lie, phone: str, account: str) -> None:
         """This will deliver a forged notice of a payment."""
 
+    async def take_back(self, receipt: str) -> None:
+        """The payer complains, and has the payment back; nobody is told."""
+
+    async def statement(self, since: datetime, until: datetime) -> bytes:
+        """All that moved between two moments, as a person exports it."""
+
+    def forged_return(self, statement: bytes, genuine: str, receipt: str, amount: str) -> bytes:
+        """A statement of somebody who has changed the return of ``genuine`` into one of
+        ``receipt``."""
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What must be true afterwards. Amounts are shillings; ``purse`` is the change outside.
 
-    ``unbooked``: paid to us outside, and rightly not in our ledger, since nothing proves it.
+    ``owed``: what the customer had spent of a payment that was taken back. ``unbooked``: paid to us
+    outside, and rightly not in our ledger, since nothing proves it.
     """
 
     state: str
     wallet: str = "0"
     purse: str = "0"
     held: str = "0"
+    owed: str = "0"
     suspense: str = "0"
     unbooked: str = "0"
 
     def __str__(self) -> str:
         said = [f"**{self.state}**", f"wallet {self.wallet}", f"purse {self.purse}"]
         said += [f"held {self.held}"] if self.held != "0" else []
+        said += [f"owed {self.owed}"] if self.owed != "0" else []
         said += [f"suspense {self.suspense}"] if self.suspense != "0" else []
         said += [f"not booked {self.unbooked}"] if self.unbooked != "0" else []
         return ", ".join(said)

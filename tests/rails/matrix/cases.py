@@ -1,13 +1,11 @@
 """Every case of the matrix, by number, and docs/rails/matrix.md, which is written from them."""
 
-from tests.rails.matrix import collecting, gate, paying, unasked
+from tests.rails.matrix import collecting, gate, paying, returning, unasked
 from tests.rails.matrix.case import Capability, Case
 
+ROOMS = (collecting, paying, unasked, gate, returning)
 CASES: tuple[Case, ...] = tuple(
-    sorted(
-        (case for room in (collecting, paying, unasked, gate) for case in room.rows.cases),
-        key=lambda case: case.number,
-    )
+    sorted((case for room in ROOMS for case in room.rows.cases), key=lambda case: case.number)
 )
 HEAD = """\
 # What every rail must survive
@@ -16,10 +14,10 @@ HEAD = """\
 
 Each row is played against the real house over HTTP, with the rail's simulator as the outside
 (`tests/rails/matrix/`). Afterwards these must be true: the state; the customer's free money
-(wallet, the change in shillings) and theirs outside (purse, the change); what is held, and what
-lies in suspense; the outside's own books equal ours but for what is said to be not booked; and the
-ledger's proof. A rail inherits every row whose capabilities its driver declares; M-Pesa's
-(`tests/rails/matrix/mpesa.py`) declares all of them.
+(wallet, the change in shillings) and theirs outside (purse, the change); what is held, what is
+owed, and what lies in suspense; the outside's own books equal ours but for what is said to be not
+booked; and the ledger's proof. A rail inherits every row whose capabilities its driver declares;
+M-Pesa's (`tests/rails/matrix/mpesa.py`) declares all of them.
 """
 
 

@@ -8,6 +8,7 @@ from uuid import UUID
 from tests.journeys.world import PASSWORD
 
 from hazina.desk.approvals import Approval, Approvals
+from hazina.desk.debts.service import Debts
 from hazina.flows.receipts.statements import Statements
 from hazina.flows.receipts.suspense import Suspense
 from hazina.flows.receipts.unanswered import Unanswered
@@ -59,6 +60,10 @@ class Pair:
     async def return_ended(self, payment_id: UUID, *, went_back: bool) -> None:
         asked = self.house.get(Suspense).ask_return_ended
         await self._both(lambda tx: asked(tx, payment_id, went_back=went_back, **self._told()))
+
+    async def give_up(self, debt_id: UUID) -> None:
+        asked = self.house.get(Debts).ask_write_off
+        await self._both(lambda tx: asked(tx, debt_id, **self._told()))
 
     async def send_again(self, withdrawal_id: UUID) -> object:
         """One manager's act: the same bytes once more."""

@@ -1,6 +1,9 @@
 """M-Pesa's driver: the simulated Daraja and its handsets."""
 
+import csv
+import io
 from collections.abc import Mapping
+from datetime import datetime
 from decimal import Decimal
 
 import httpx
@@ -17,6 +20,7 @@ OPERATIONS = {
     Capability.LISTEN: "c2b",
     Capability.PROOF: "status",
     Capability.PULL: "pull",
+    Capability.REVERSE: "reversal",
 }
 LOCKED = {
     "requestId": "1",
@@ -56,9 +60,12 @@ FAULTS: Mapping[Trouble, dict[str, object]] = {
     Trouble.QUEUE_NOTICE: {"fault": "timeout_notice"},
     Trouble.ODD_SHAPE: {"fault": "result_object_shape"},
     Trouble.TOLD_AS_NOTICE: {"fault": "stk_and_c2b"},
+    Trouble.NOT_REVERSED: {"fault": "result_fail", "result_code": "11"},
 }  # fmt: skip
 # These requests name no phone: the only one under way is the case's own.
-PHONELESS = (Capability.QUERY, Capability.STATUS, Capability.PROOF, Capability.PULL)
+PHONELESS = (
+    Capability.QUERY, Capability.STATUS, Capability.PROOF, Capability.PULL, Capability.REVERSE,
+)  # fmt: skip
 
 
 class Daraja:
@@ -147,6 +154,24 @@ class Daraja:
         }
         _good(await self._sim.post("/sim/c2b/forge", json=forged))
         await self._world.settle()
+
+    async def take_back(self, receipt: str) -> None:
+        _good(await self._sim.post(f"/sim/books/{receipt}/reverse"))
+
+    async def statement(self, since: datetime, until: datetime) -> bytes:
+        span = {"from": since.isoformat(), "to": until.isoformat()}
+        return _good(await self._sim.get("/sim/statement.csv", params=span)).content
+
+    def forged_return(self, statement: bytes, genuine: str, receipt: str, amount: str) -> bytes:
+        lines = list(csv.reader(io.StringIO(statement.decode(), newline="")))
+        head = next(line for line in lines if line and line[0] == "Receipt No.")
+        linked, withdrawn = head.index("Linked Transaction ID"), head.index("Withdrawn")
+        for line in lines:
+            if line[linked : linked + 1] == [genuine]:
+                line[linked], line[withdrawn] = receipt, f"-{amount}"
+        out = io.StringIO(newline="")
+        csv.writer(out).writerows(lines)
+        return out.getvalue().encode()
 
     async def _post(self, path: str, body: object, lie: Lie) -> None:
         headers = {} if lie.trusted else {"X-Forwarded-For": FAR}

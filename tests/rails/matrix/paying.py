@@ -25,25 +25,19 @@ async def paid_and_told_once(trial: "Trial") -> None:
 @rows.row(202, PAID, PAY)
 async def told_twice(trial: "Trial") -> None:
     """Sends the same result twice."""
-    await trial.trouble(Trouble.TOLD_TWICE, PAY)
-    await trial.pay_out()
-    await trial.settle()
+    await trial.asks(PAY, Trouble.TOLD_TWICE)
 
 
 @rows.row(203, PAID, PAY)
 async def told_before_the_response(trial: "Trial") -> None:
     """Pays and tells while the request is still being answered."""
-    await trial.trouble(Trouble.TOLD_EARLY, PAY)
-    await trial.pay_out()
-    await trial.settle()
+    await trial.asks(PAY, Trouble.TOLD_EARLY)
 
 
 @rows.row(204, PAID, PAY, STATUS)
 async def told_after_asking_found_it(trial: "Trial") -> None:
     """Is asked first and says paid; its own result comes ten minutes later."""
-    await trial.trouble(Trouble.TOLD_LATE, PAY, delay_s=600)
-    await trial.pay_out()
-    await trial.work()
+    await trial.asks(PAY, Trouble.TOLD_LATE, delay_s=600)
     await trial.later(seconds=61)
     await trial.sees("paid", wallet="400")
     await trial.later(minutes=11)
@@ -52,9 +46,7 @@ async def told_after_asking_found_it(trial: "Trial") -> None:
 @rows.row(205, PAID, PAY, STATUS)
 async def never_told(trial: "Trial") -> None:
     """Pays and never tells."""
-    await trial.trouble(Trouble.NEVER_TOLD, PAY)
-    await trial.pay_out()
-    await trial.settle()
+    await trial.asks(PAY, Trouble.NEVER_TOLD)
     await trial.sees("sent")
     await trial.later(seconds=61)
 
@@ -62,18 +54,13 @@ async def never_told(trial: "Trial") -> None:
 @rows.row(206, FREED, PAY)
 async def not_paid(trial: "Trial") -> None:
     """Takes the request, and tells that it did not pay."""
-    await trial.trouble(Trouble.NOT_PAID, PAY)
-    await trial.pay_out()
-    await trial.settle()
+    await trial.asks(PAY, Trouble.NOT_PAID)
 
 
 @rows.row(207, FREED, PAY, STATUS)
 async def forged_success(trial: "Trial") -> None:
     """Is silent; a stranger with the address says paid. Asked, it says that it did not pay."""
-    await trial.trouble(Trouble.NOT_PAID, PAY)
-    await trial.trouble(Trouble.NEVER_TOLD, PAY)
-    await trial.pay_out()
-    await trial.settle()
+    await trial.asks(PAY, Trouble.NOT_PAID, Trouble.NEVER_TOLD)
     await trial.lie_about_payout(Lie("600"))
     await trial.sees("sent", wallet="400")
     await trial.later(seconds=61)
@@ -82,9 +69,7 @@ async def forged_success(trial: "Trial") -> None:
 @rows.row(208, PAID, PAY, STATUS)
 async def forged_failure(trial: "Trial") -> None:
     """Pays and is silent; a stranger with the address says not paid. Asked, it says paid."""
-    await trial.trouble(Trouble.NEVER_TOLD, PAY)
-    await trial.pay_out()
-    await trial.settle()
+    await trial.asks(PAY, Trouble.NEVER_TOLD)
     await trial.lie_about_payout(Lie("600", paid=False))
     await trial.sees("sent", wallet="400")
     await trial.later(seconds=61)
@@ -93,8 +78,7 @@ async def forged_failure(trial: "Trial") -> None:
 @rows.row(209, PAID, PAY)
 async def replayed_with_another_body(trial: "Trial") -> None:
     """Told once; then its result comes again with another receipt, and as a failure."""
-    await trial.pay_out()
-    await trial.settle()
+    await trial.asks(PAY)
     await trial.lie_about_payout(Lie("600", trusted=True, receipt="UKZREPLAY3"))
     await trial.lie_about_payout(Lie("600", trusted=True, paid=False))
 
@@ -102,9 +86,7 @@ async def replayed_with_another_body(trial: "Trial") -> None:
 @rows.row(210, PAID, PAY, STATUS)
 async def told_of_another_amount(trial: "Trial") -> None:
     """Its address tells of a payout of another amount: that is no ending; asked, it says paid."""
-    await trial.trouble(Trouble.NEVER_TOLD, PAY)
-    await trial.pay_out()
-    await trial.settle()
+    await trial.asks(PAY, Trouble.NEVER_TOLD)
     await trial.lie_about_payout(Lie("601", trusted=True))
     await trial.sees("sent", wallet="400")
     await trial.later(seconds=61)
@@ -113,18 +95,13 @@ async def told_of_another_amount(trial: "Trial") -> None:
 @rows.row(211, PAID, PAY)
 async def response_lost_and_told(trial: "Trial") -> None:
     """Takes the request, cuts the line, and tells."""
-    await trial.trouble(Trouble.ANSWER_LOST, PAY)
-    await trial.pay_out()
-    await trial.settle()
+    await trial.asks(PAY, Trouble.ANSWER_LOST)
 
 
 @rows.row(212, PAID, PAY, STATUS)
 async def response_lost_and_never_told(trial: "Trial") -> None:
     """Takes the request, cuts the line, and never tells."""
-    await trial.trouble(Trouble.ANSWER_LOST, PAY)
-    await trial.trouble(Trouble.NEVER_TOLD, PAY)
-    await trial.pay_out()
-    await trial.settle()
+    await trial.asks(PAY, Trouble.ANSWER_LOST, Trouble.NEVER_TOLD)
     await trial.sees("unknown", wallet="400")
     await trial.later(seconds=1)
 
@@ -132,9 +109,7 @@ async def response_lost_and_never_told(trial: "Trial") -> None:
 @rows.row(213, HELD, PAY, STATUS)
 async def request_lost_on_the_way(trial: "Trial") -> None:
     """Never had the request, and asked knows nothing of it: the money stays held."""
-    await trial.trouble(Trouble.REQUEST_LOST, PAY)
-    await trial.pay_out()
-    await trial.settle()
+    await trial.asks(PAY, Trouble.REQUEST_LOST)
     await trial.later(minutes=30)
     await trial.later(minutes=30)
 
@@ -142,9 +117,7 @@ async def request_lost_on_the_way(trial: "Trial") -> None:
 @rows.row(214, PAID, PAY, Capability.DEDUP)
 async def request_lost_and_sent_again(trial: "Trial") -> None:
     """Never had the request; an operator sends the same bytes again."""
-    await trial.trouble(Trouble.REQUEST_LOST, PAY)
-    await trial.pay_out()
-    await trial.work()
+    await trial.asks(PAY, Trouble.REQUEST_LOST)
     await trial.send_again()
     await trial.settle()
 
@@ -152,10 +125,7 @@ async def request_lost_and_sent_again(trial: "Trial") -> None:
 @rows.row(215, PAID, PAY, STATUS, Capability.DEDUP)
 async def sent_again_is_a_duplicate(trial: "Trial") -> None:
     """Has paid already; the same bytes again it calls a duplicate. Paid once."""
-    await trial.trouble(Trouble.ANSWER_LOST, PAY)
-    await trial.trouble(Trouble.NEVER_TOLD, PAY)
-    await trial.pay_out()
-    await trial.work()
+    await trial.asks(PAY, Trouble.ANSWER_LOST, Trouble.NEVER_TOLD)
     await trial.send_again()
     await trial.later(minutes=5)
 
@@ -163,9 +133,7 @@ async def sent_again_is_a_duplicate(trial: "Trial") -> None:
 @rows.row(216, HELD, PAY, STATUS, Capability.DEDUP)
 async def sent_again_is_an_internal_error(trial: "Trial") -> None:
     """Never had it; the second sending gets the duplicate's code with the other text."""
-    await trial.trouble(Trouble.REQUEST_LOST, PAY)
-    await trial.pay_out()
-    await trial.work()
+    await trial.asks(PAY, Trouble.REQUEST_LOST)
     await trial.trouble(Trouble.REFUSED_BROKEN, PAY)
     await trial.send_again()
     await trial.later(minutes=5)
@@ -174,10 +142,7 @@ async def sent_again_is_an_internal_error(trial: "Trial") -> None:
 @rows.row(217, PAID, PAY, STATUS)
 async def answered_with_an_internal_error(trial: "Trial") -> None:
     """Takes the request and answers with the duplicate's code and another text."""
-    await trial.trouble(Trouble.ANSWER_BROKEN, PAY)
-    await trial.trouble(Trouble.NEVER_TOLD, PAY)
-    await trial.pay_out()
-    await trial.settle()
+    await trial.asks(PAY, Trouble.ANSWER_BROKEN, Trouble.NEVER_TOLD)
     await trial.sees("unknown", wallet="400")
     await trial.later(seconds=1)
 
@@ -185,9 +150,7 @@ async def answered_with_an_internal_error(trial: "Trial") -> None:
 @rows.row(218, PAID, PAY, STATUS, Capability.QUEUE)
 async def queue_notice_before_the_result(trial: "Trial") -> None:
     """Says first that its queue gave up, then that it paid."""
-    await trial.trouble(Trouble.QUEUE_NOTICE, PAY, delay_s=90)
-    await trial.pay_out()
-    await trial.settle()
+    await trial.asks(PAY, Trouble.QUEUE_NOTICE, delay_s=90)
     await trial.sees("unknown", wallet="400")
     await trial.later(minutes=2)
 
@@ -195,18 +158,14 @@ async def queue_notice_before_the_result(trial: "Trial") -> None:
 @rows.row(219, PAID, PAY, STATUS)
 async def message_in_its_other_shape(trial: "Trial") -> None:
     """Sends one object where there is a list, and numbers as text."""
-    await trial.trouble(Trouble.ODD_SHAPE, PAY)
-    await trial.pay_out()
-    await trial.settle()
+    await trial.asks(PAY, Trouble.ODD_SHAPE)
     await trial.later(seconds=61)
 
 
 @rows.row(220, PAID, PAY, STATUS)
 async def genuine_message_from_a_new_address(trial: "Trial") -> None:
     """Tells from an address that nobody trusts: it is asked."""
-    await trial.trouble(Trouble.FROM_AFAR, PAY)
-    await trial.pay_out()
-    await trial.settle()
+    await trial.asks(PAY, Trouble.FROM_AFAR)
     await trial.sees("sent", wallet="400")
     await trial.later(seconds=1)
 
@@ -216,8 +175,7 @@ async def asking_finds_nothing_at_first(trial: "Trial") -> None:
     """Never tells; asked, it knows nothing of it twice, then says paid."""
     await trial.trouble(Trouble.NEVER_TOLD, PAY)
     await trial.trouble(Trouble.NOT_FOUND, STATUS, count=None)
-    await trial.pay_out()
-    await trial.settle()
+    await trial.asks(PAY)
     for _ in range(2):
         await trial.later(minutes=5)
         await trial.sees("sent", wallet="400")
@@ -228,9 +186,7 @@ async def asking_finds_nothing_at_first(trial: "Trial") -> None:
 @rows.row(222, PAID, PAY, STATUS)
 async def message_of_another_payout(trial: "Trial") -> None:
     """Its address is told of a payout that is not ours, paid and not paid; asked, it says paid."""
-    await trial.trouble(Trouble.NEVER_TOLD, PAY)
-    await trial.pay_out()
-    await trial.settle()
+    await trial.asks(PAY, Trouble.NEVER_TOLD)
     for paid in (True, False):
         await trial.lie_about_payout(Lie("600", paid=paid, trusted=True, another=True))
         await trial.sees("sent", wallet="400")

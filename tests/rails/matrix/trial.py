@@ -1,26 +1,33 @@
 """One case being played: a customer of its own, and what is compared when it is over."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal
 from uuid import UUID
 
 import pytest
+from tests.conftest import START
 from tests.journeys.paying import account_of
 from tests.journeys.world import Person, World, one
 from tests.rails.matrix.case import Books, Capability, Case, Driver, Lie, Outcome, Trouble
 from tests.rails.matrix.desk import Pair
 
+from hazina.flows.receipts.statements import Imported, Statements
 from hazina.flows.receipts.unanswered import PromptMayBePaid
 from hazina.infra.db import Row
 from hazina.infra.jobs import Jobs
+from hazina.kernel.actor import SYSTEM
 from hazina.kernel.ids import parse_id
 from hazina.kernel.money import KES
 from hazina.ledger.history import History
 
 OPENING = "200000"
 ASKED, OUT, UNASKED = "500", "600", "750"
-FLOWS = ("deposit.sweep", "withdrawal.sweep", "payment.sweep", "return.sweep")
+FLOWS = (
+    "deposit.sweep", "withdrawal.sweep", "payment.sweep", "return.sweep", "reversal.sweep",
+    "debt.collect",
+)  # fmt: skip
 LISTS = ("payment.pull",)
 PURPOSES = {
     "collected": ("mpesa:collection", "mpesa:in_transit"),
@@ -28,6 +35,8 @@ PURPOSES = {
     "charges": ("mpesa:charges",),
     "suspense": ("suspense:mpesa",),
 }
+OWED = "SELECT id, outstanding FROM desk.debt WHERE customer_id = $1 AND state = 'open'"
+CUSTOMER = "SELECT id FROM identity.customer WHERE username = $1"
 WALLET = """
 SELECT coalesce(sum(a.credits_posted - a.debits_posted - a.debits_pending), 0) AS free,
        coalesce(sum(a.debits_pending), 0) AS held
@@ -87,6 +96,26 @@ class Trial:
 
     # -- what people do
 
+    async def asks(
+        self,
+        on: Capability,
+        *troubles: Trouble,
+        shillings: str | None = None,
+        rings: bool = False,
+        **how: object,
+    ) -> None:
+        """The customer asks to pay in, or to be paid, while the outside is in ``troubles``; then
+        all is worked off. ``rings``: the phone asks a person, who has not answered yet."""
+        for trouble in troubles:
+            await self.trouble(trouble, on, **how)
+        if rings:
+            await self.holds_phone()
+        if on is Capability.COLLECT:
+            await self.collect(shillings or ASKED)
+        else:
+            await self.pay_out(shillings or OUT)
+        await (self.work() if rings else self.settle())
+
     async def collect(self, amount: str = ASKED) -> None:
         """The customer asks to pay in."""
         answer = await self.person.post("/wallet/deposits", amount_kes=amount)
@@ -117,7 +146,9 @@ class Trial:
         await self.world.handset(self.person.phone, auto="none")
 
     async def answers(self, *, pay: bool = True) -> None:
+        """The person holding the phone pays or declines, and all is worked off."""
         await self.driver.answer(self.person.phone, pay=pay)
+        await self.settle()
 
     async def send_again(self) -> None:
         """An operator has the same bytes sent once more."""
@@ -133,6 +164,42 @@ class Trial:
             return
         with pytest.raises(PromptMayBePaid, match=refused):
             await pair.call_prompt_absent(self.subject[1])
+
+    async def send_back(self) -> None:
+        """Two persons have nobody's shillings sent back to who paid."""
+        assert self.subject is not None
+        await (await Pair.of(self.world.house)).send_back(self.subject[1])
+        await self.settle()
+
+    async def two_say(self, *, went_back: bool) -> None:
+        """Two persons say how sending a payment back ended."""
+        assert self.subject is not None
+        pair = await Pair.of(self.world.house)
+        await pair.return_ended(self.subject[1], went_back=went_back)
+
+    async def two_give_it(self) -> None:
+        """Two persons give nobody's shillings to the customer."""
+        assert self.subject is not None
+        await (await Pair.of(self.world.house)).give(self.subject[1], self.person.username)
+
+    async def two_give_up_the_debt(self) -> None:
+        [debt] = await self._debts()
+        await (await Pair.of(self.world.house)).give_up(debt["id"])
+
+    async def bring_statement(self, forged: Callable[[bytes], bytes] = bytes) -> Imported:
+        """A person exports all that moved so far and brings it."""
+        house, since = self.world.house, START
+        await self.later(seconds=30)
+        until = self.world.clock.now()
+        body = forged(await self.driver.statement(since, until))
+        taken = await house.get(Statements).take(body, since, until, by="clerk", actor=SYSTEM)
+        await self.settle()
+        return taken
+
+    async def is_taken_back(self, receipt: str) -> None:
+        """The outside takes a payment back, and a person brings the statement that shows it."""
+        await self.driver.take_back(receipt)
+        assert receipt in (await self.bring_statement()).returns
 
     async def somebody_else(self) -> "Thief":
         """Another customer, who should get nothing."""
@@ -223,6 +290,18 @@ class Trial:
         state: str = await one(self.world.house.db, sql, found)
         return state
 
+    async def receipt(self) -> str:
+        """The outside's name of the payment that the case is about."""
+        found: str = (await self.row())["receipt"]
+        return found
+
+    async def owed(self) -> Decimal:
+        return sum((row["outstanding"] for row in await self._debts()), Decimal(0)) / 100
+
+    async def _debts(self) -> list[Row]:
+        owner = await one(self.world.house.db, CUSTOMER, self.person.username)
+        return list(await self.world.house.db.fetch(OWED, owner))
+
     async def money(self) -> tuple[Decimal, Decimal]:
         """The customer's free and held shillings."""
         row = await self.world.house.db.fetchrow(WALLET, self.person.username)
@@ -238,6 +317,7 @@ class Trial:
             wallet=_text(free - self.wallet),
             purse=_text(await self.driver.purse(self.person.phone) - self.purse),
             held=_text(held),
+            owed=_text(await self.owed()),
             suspense=_text(now.suspense - self.before.suspense),
             unbooked=_text(
                 (now.outside.collected - self.before.outside.collected)

@@ -26,6 +26,8 @@ SAYINGS: dict[str, tuple[Saying, ...]] = {
     "deposit.declined": (Saying("deposit_failed", _OWN),),
     "deposit.rejected": (Saying("deposit_failed", _OWN),),
     "deposit.mispaid": (Saying("deposit_suspended"),),
+    # Whom it was given to hears it as ``payment.allocated``.
+    "deposit.resolved": (Saying("deposit_sent_back", {"ending": "sent_back"}),),
     "withdrawal.paid": (Saying("withdrawal_paid", _OWN),),
     "withdrawal.failed": (Saying("withdrawal_failed", _OWN),),
     "withdrawal.rejected": (Saying("withdrawal_failed", _OWN),),

@@ -102,6 +102,22 @@ TEMPLATES: dict[str, Template] = {
             ),
         ),
     ),
+    "deposit_sent_back": _money(
+        (
+            "{amount} sent back",
+            (
+                "M-Pesa has sent the {amount} that we kept aside back to the phone that paid it."
+                " Receipt {receipt}."
+            ),
+        ),
+        (
+            "{amount} zimerudishwa",
+            (
+                "M-Pesa imerudisha {amount} tulizoziweka kando kwa simu iliyozilipa. Risiti"
+                " {receipt}."
+            ),
+        ),
+    ),
     "clawed_back": _money(
         (
             "{amount} taken back by M-Pesa",

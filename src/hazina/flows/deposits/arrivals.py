@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from uuid import UUID
 
 import structlog
@@ -11,7 +12,8 @@ from hazina.flows.deposits.request import REFERENCE_PREFIX, TABLE
 from hazina.flows.deposits.settle import Payment, ReceiptTaken, Settlement
 from hazina.flows.deposits.states import DepositEvent, DepositState
 from hazina.infra.db import Tx
-from hazina.kernel.actor import Actor
+from hazina.infra.outbox import Outbox
+from hazina.kernel.actor import SYSTEM, Actor
 from hazina.kernel.errors import NotFound
 from hazina.kernel.machine import StateMoved
 from hazina.kernel.money import KES, Money
@@ -31,6 +33,20 @@ VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (receipt) DO NOTHING RETURNING true
 """
 
 
+class Resolution(StrEnum):
+    """How shillings that were paid otherwise than asked left suspense."""
+
+    GIVEN = "given"  # two persons gave them to a customer
+    SENT_BACK = "sent_back"  # they went back to who paid
+
+
+OPEN_WORDS = "We are looking into it."  # ends the words of a deposit that waits for a person
+ENDINGS = {
+    Resolution.GIVEN: "Two persons decided whose it is.",
+    Resolution.SENT_BACK: "M-Pesa sent it back to who paid it.",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Taken:
     """A receipt that has opened the door, and for which of the two."""
@@ -44,8 +60,8 @@ class Taken:
 class Arrivals:
     """What the slice of unasked payments may do with deposits and their receipts."""
 
-    def __init__(self, settlement: Settlement) -> None:
-        self._settlement = settlement
+    def __init__(self, settlement: Settlement, outbox: Outbox) -> None:
+        self._settlement, self._outbox = settlement, outbox
 
     async def find_receipt(self, reader: Reader, receipt: str) -> Taken | None:
         row = await reader.fetchrow(RECEIPT, receipt)
@@ -87,16 +103,45 @@ class Arrivals:
         return owner
 
     async def resolve(
-        self, tx: Tx, deposit_id: UUID, words: str, actor: Actor, now: datetime
+        self,
+        tx: Tx,
+        deposit_id: UUID,
+        paid: Money,
+        ending: Resolution,
+        actor: Actor,
+        now: datetime,
     ) -> None:
-        """This will end a deposit whose suspended shillings two persons decided about."""
+        """This will end a deposit whose suspended shillings were given to somebody or went back,
+        and state it: ``deposit.resolved``."""
         row = await TABLE.lock(tx, deposit_id)
         if row["state"] != DepositState.SUSPENDED.value:
             return
-        told = f"{row['words'] or ''} {words}".strip()[:300]
+        words = ENDINGS[ending]
+        told = f"{(row['words'] or '').removesuffix(OPEN_WORDS).strip()} {words}"[:300]
         await TABLE.move(
             tx, row, DepositEvent.RESOLVED, now=now, actor=actor, note=words,
-            changes={"words": told},
+            changes={"words": told, "code": ending.value},
+        )  # fmt: skip
+        payload = {
+            "customer_id": str(row["customer_id"]),
+            "amount": paid.decimal,
+            "receipt": row["receipt"],
+            "ending": ending.value,
+        }
+        await self._outbox.emit(tx, "deposit.resolved", deposit_id, payload, now)
+
+    async def taken_back(self, tx: Tx, deposit_id: UUID, amount: Money, now: datetime) -> None:
+        """This will let a paid deposit say that M-Pesa took its payment, or some of it, back.
+
+        Locks the deposit; the shillings are the caller's to book.
+        """
+        row = await TABLE.lock(tx, deposit_id)
+        if row["state"] != DepositState.PAID.value:
+            return
+        words = f"M-Pesa took {amount} back and returned it to who paid."
+        await TABLE.move(
+            tx, row, DepositEvent.TAKEN_BACK, now=now, actor=SYSTEM, note=words,
+            changes={"words": words},
         )  # fmt: skip
 
     async def find_prompt(self, reader: Reader, account: str) -> UUID | None:

@@ -57,7 +57,7 @@ def judge(row: Row, claim: CollectionResult, *, trusted: bool) -> Verdict:
         return Verdict.COUNTS if certain and claim.final else Verdict.ASK
     if claim.receipt is not None and row["receipt"] == claim.receipt:
         return Verdict.REPEAT
-    if state in (DepositState.PAID, DepositState.SUSPENDED):
+    if state in (DepositState.PAID, DepositState.SUSPENDED, DepositState.TAKEN_BACK):
         return Verdict.FOREIGN if trusted and claim.receipt else Verdict.REPEAT
     complete = claim.receipt is not None and claim.amount_units is not None
     return Verdict.COUNTS if certain and complete else Verdict.ASK

@@ -68,7 +68,8 @@ def build(house: House) -> None:
     numbers = AccountNumbers(house.get(Customers), house.get(Vault), rail)
     Tasks(house.db, house.clock, house.get(Jobs), sender, listener, settlement, numbers)
     house.put(PaybillCodes(rail, house.clock))
-    for part in (purposes, settlement, deposits, listener, numbers, Arrivals(settlement)):
+    arrivals = Arrivals(settlement, house.get(Outbox))
+    for part in (purposes, settlement, deposits, listener, numbers, arrivals):
         house.put(part)
 
 

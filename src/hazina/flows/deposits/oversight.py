@@ -14,8 +14,8 @@ from hazina.kernel.money import KES
 from hazina.kernel.page import Page
 
 S = DepositState
-SETTLED = (S.PAID, S.FAILED)
-OPEN = "state NOT IN ('paid', 'failed')"
+SETTLED = (S.PAID, S.TAKEN_BACK, S.FAILED)
+OPEN = "state NOT IN ('paid', 'failed') AND state <> 'taken_back'"
 # States are written into the SQL, from the enum alone: only so can the partial index be used.
 LIST = """
 SELECT * FROM deposits.deposit WHERE {where} AND id < $1 ORDER BY id DESC LIMIT $2
@@ -110,7 +110,7 @@ def waiting(row: Row) -> tuple[str, str]:
             return "M-Pesa's receipt", "A late callback or the statement brings it"
         case S.SUSPENDED:
             return "A person", "Give the shillings to whom they belong, or send them back"
-        case S.PAID | S.FAILED:
+        case S.PAID | S.TAKEN_BACK | S.FAILED:
             return "", ""
 
 

@@ -20,7 +20,7 @@ from hazina.flows.deposits.purpose import DepositPurposes
 from hazina.flows.deposits.repository import DepositView
 from hazina.flows.deposits.request import Deposits
 from hazina.flows.deposits.routes import answer
-from hazina.flows.deposits.story import CHIPS, PROMPT_SECONDS, Story, story
+from hazina.flows.deposits.story import PROMPT_SECONDS, Story, chip_of, story
 from hazina.flows.deposits.terms import SHILLING, check_deposit
 from hazina.flows.money_form import (
     AMOUNT,
@@ -214,7 +214,7 @@ async def events(request: Request, deposit_id: str, me: CurrentCustomer) -> Resp
 
 def activity(view: DepositView) -> Activity:
     """A deposit as one line of a list."""
-    chip, tone = CHIPS[view.state]
+    chip, tone = chip_of(view)
     return Activity(
         "Deposit",
         view.requested_at,

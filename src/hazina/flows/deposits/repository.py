@@ -23,7 +23,7 @@ ORDER BY id DESC LIMIT $3
 """
 LIST_OPEN = """
 SELECT * FROM deposits.deposit
-WHERE customer_id = $1 AND state NOT IN ('paid', 'failed')
+WHERE customer_id = $1 AND state NOT IN ('paid', 'failed') AND state <> 'taken_back'
 ORDER BY id DESC LIMIT $2
 """
 BY_PURPOSE = """

@@ -15,6 +15,7 @@ class DepositState(StrEnum):
     CONFIRMED = "confirmed"  # M-Pesa says it is paid; the receipt is not here yet
     PAID = "paid"  # paid and booked, with its receipt
     SUSPENDED = "suspended"  # paid, but not what was asked: the shillings wait in suspense
+    TAKEN_BACK = "taken_back"  # paid and booked, and M-Pesa has taken it back since
     FAILED = "failed"  # not paid; should money come all the same, it still counts
 
 
@@ -32,6 +33,7 @@ class DepositEvent(StrEnum):
     MISPAID = "mispaid"  # paid, with a receipt and another amount
     RESOLVED = "resolved"  # two persons decided about what was paid otherwise than asked
     ABSENT = "absent"  # two days without a word, not in M-Pesa's list, and two persons say so
+    TAKEN_BACK = "taken_back"  # M-Pesa reversed the payment by itself
     DECLINED = "declined"  # cancelled, timed out, no funds: on evidence that counts
 
 
@@ -58,6 +60,7 @@ MACHINE = Machine(
         (S.UNKNOWN, E.MISPAID): S.SUSPENDED,
         (S.FAILED, E.MISPAID): S.SUSPENDED,
         (S.SUSPENDED, E.RESOLVED): S.FAILED,
+        (S.PAID, E.TAKEN_BACK): S.TAKEN_BACK,
         (S.PROMPTED, E.CONFIRMED): S.CONFIRMED,
         (S.UNKNOWN, E.CONFIRMED): S.CONFIRMED,
         (S.SENDING, E.DECLINED): S.FAILED,

@@ -23,9 +23,16 @@ CHIPS: dict[DepositState, tuple[str, Tone]] = {
     S.CONFIRMED: ("Paid, receipt to follow", Tone.WAIT),
     S.PAID: ("Booked", Tone.GOOD),
     S.SUSPENDED: ("With our team", Tone.WARN),
+    S.TAKEN_BACK: ("Taken back by M-Pesa", Tone.WARN),
     S.FAILED: ("Not paid", Tone.BAD),
 }
-FINAL = (S.PAID, S.SUSPENDED, S.FAILED)
+FINAL = (S.PAID, S.SUSPENDED, S.TAKEN_BACK, S.FAILED)
+# How two persons decided about what was paid otherwise than asked; the first is its older code.
+RESOLVED: dict[str, tuple[str, Tone]] = {
+    "mispaid": ("Settled by our team", Tone.NEUTRAL),
+    "given": ("Settled by our team", Tone.NEUTRAL),
+    "sent_back": ("Sent back", Tone.NEUTRAL),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +64,7 @@ class Story:
 
 def story(view: DepositView, events: Sequence[Row], *, credited: bool) -> Story:
     """This will tell a deposit from its row and its events, oldest first."""
-    chip, tone = CHIPS[view.state]
+    chip, tone = chip_of(view)
     ring = None
     if view.state is S.PROMPTED:
         ring = view.state_since + timedelta(seconds=PROMPT_SECONDS)
@@ -70,6 +77,13 @@ def story(view: DepositView, events: Sequence[Row], *, credited: bool) -> Story:
         view.state in FINAL,
         view.state is S.FAILED,
     )
+
+
+def chip_of(view: DepositView) -> tuple[str, Tone]:
+    """Where a deposit stands, in a word or two. One that two persons ended was paid after all."""
+    if view.state is S.FAILED and view.code in RESOLVED:
+        return RESOLVED[view.code]
+    return CHIPS[view.state]
 
 
 def _steps(view: DepositView, events: Sequence[Row], *, credited: bool) -> list[Step]:
@@ -96,15 +110,24 @@ def _steps(view: DepositView, events: Sequence[Row], *, credited: bool) -> list[
         case S.FAILED:
             if prompted_at:
                 steps.append(Step(prompt, done, prompted_at, went))
+            if view.code in RESOLVED:
+                label, _ = RESOLVED[view.code]
+                steps.append(Step("Paid", done, paid_at, f"M-Pesa receipt {view.receipt}."))
+                return [*steps, Step(label, done, view.state_since, view.words or "")]
             label = "Not paid" if prompted_at else "Not sent"
             words = view.words or "M-Pesa did not take the payment."
             return [*steps, Step(label, StepState.FAILED, view.state_since, words)]
-        case S.CONFIRMED | S.PAID | S.SUSPENDED:
+        case S.CONFIRMED | S.PAID | S.SUSPENDED | S.TAKEN_BACK:
             if prompted_at:
                 steps.append(Step(prompt, done, prompted_at, went))
             says = f"M-Pesa receipt {view.receipt}." if view.receipt else "M-Pesa says it is paid."
             steps.append(Step("Paid", done, paid_at, says))
-            return [*steps, _booked(view, events, credited=credited)]
+            steps.append(_booked(view, events, credited=credited))
+            if view.state is S.TAKEN_BACK:
+                note = view.words or "M-Pesa took it back."
+                label, _ = CHIPS[view.state]
+                steps.append(Step(label, StepState.FAILED, view.state_since, note))
+            return steps
 
 
 def _booked(view: DepositView, events: Sequence[Row], *, credited: bool) -> Step:
@@ -114,7 +137,8 @@ def _booked(view: DepositView, events: Sequence[Row], *, credited: bool) -> Step
         note = said("It becomes yours when M-Pesa's receipt for {} is here.", view.amount)
         return Step("Booked", StepState.NOW, note=note)
     at = _first(events, S.CONFIRMED, S.PAID)
-    return Step("Booked", StepState.DONE, at, said("{} are in your treasury.", view.amount))
+    where = "were" if view.state is S.TAKEN_BACK else "are"
+    return Step("Booked", StepState.DONE, at, said(f"{{}} {where} in your treasury.", view.amount))
 
 
 def _advice(view: DepositView, *, credited: bool) -> Advice | None:
@@ -164,6 +188,15 @@ def _advice(view: DepositView, *, credited: bool) -> Advice | None:
                 "keep the M-Pesa message with its receipt.",
                 Tone.WARN,
             )
+        case S.TAKEN_BACK:
+            return Advice(
+                "M-Pesa took this payment back",
+                "It went back to who paid it, and left your wallet with it. What of it was spent "
+                "already is owed, and what comes in repays it first.",
+                Tone.WARN,
+            )
+        case S.FAILED if view.code in RESOLVED:
+            return None
         case S.FAILED:
             return Advice(
                 "Nothing was taken",

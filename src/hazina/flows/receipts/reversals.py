@@ -58,6 +58,13 @@ INSERT INTO receipts.reversal (id, receipt, by_receipt, amount, heard_from, hear
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'claimed', $6, $6)
 ON CONFLICT DO NOTHING
 """
+KNOWN = "SELECT id FROM receipts.reversal WHERE receipt = $1 OR by_receipt = $2"
+CORRECT = """
+UPDATE receipts.reversal
+SET receipt = $2, by_receipt = coalesce($3, by_receipt), amount = $4, heard_from = $5,
+    heard_at = $6, proven = $7, token = $8, next_attempt_at = $6, questions = 0, why = NULL
+WHERE id = $1
+"""
 OF_ADDRESS = "SELECT id FROM receipts.reversal WHERE token = $1"
 ASKED = """
 UPDATE receipts.reversal SET questions = questions + 1, next_attempt_at = $2 WHERE id = $1
@@ -155,16 +162,36 @@ class Reversals:
             if await self._sent_back(tx, receipt):
                 return False
             proven, token = heard_from != "statement", secrets.token_hex(16)
-            added = await tx.execute(
-                ADD, reversal_id, receipt, by, units, heard_from, now, proven, token
-            )
-            if added != 1:
+            claim = (receipt, by, units, heard_from, now, proven, token)
+            if await tx.execute(ADD, reversal_id, *claim) == 1:
+                await ROWS.begin(tx, reversal_id, now=now, actor=SYSTEM)
+                await self._jobs.enqueue(tx, JOB, reversal_id)
+                return True
+            found = await self._find_worse(tx, receipt, by, units, proven=proven)
+            if found is None:
                 return False
-            await ROWS.begin(tx, reversal_id, now=now, actor=SYSTEM)
-            await self._jobs.enqueue(tx, JOB, reversal_id)
+            log.warning("a reversal is told otherwise than before", reversal=str(found))
+            await tx.execute(CORRECT, found, *claim)
+            await self._jobs.enqueue(tx, JOB, found)
             return True
 
         return await self._db.run(write)
+
+    async def _find_worse(
+        self, tx: Tx, receipt: str, by: str | None, units: int, *, proven: bool
+    ) -> UUID | None:
+        """The claim that this one takes the place of: M-Pesa's own word that of a file, and a file
+        that of one which M-Pesa has contradicted, or never agreed with. Whoever brings a file that
+        somebody has changed must not block the true one."""
+        known = await tx.fetch(KNOWN, receipt, by)
+        if len(known) != 1:
+            return None
+        row = await ROWS.lock(tx, known[0]["id"])
+        if row["state"] != ReversalState.CLAIMED.value or row["proven"]:
+            return None
+        same = (row["receipt"], row["by_receipt"], int(row["amount"])) == (receipt, by, units)
+        found: UUID = row["id"]
+        return found if proven or (not same and row["next_attempt_at"] is None) else None
 
     async def _sent_back(self, tx: Tx, receipt: str) -> bool:
         """We had it sent back ourselves, and that is booked."""
@@ -248,6 +275,8 @@ class Reversals:
             owner = await self._arrivals.owner_of(tx, deposit_id)
         group = new_id()
         await self._end(tx, row, now, {"customer_id": owner, "group_id": group})
+        if deposit_id is not None:
+            await self._arrivals.taken_back(tx, deposit_id, amount, now)
         await self._debts.claw_back(
             tx,
             customer_id=owner,

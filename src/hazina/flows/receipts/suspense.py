@@ -9,7 +9,7 @@ from datetime import datetime
 from uuid import UUID
 
 from hazina.desk.approvals import Approval, Approvals, Wish
-from hazina.flows.deposits.arrivals import Arrivals
+from hazina.flows.deposits.arrivals import Arrivals, Resolution
 from hazina.flows.deposits.settle import NotBooked
 from hazina.flows.receipts import postings
 from hazina.flows.receipts.settle import TABLE, payment_of
@@ -140,7 +140,7 @@ class Suspense:
         row = await TABLE.lock(tx, order["payment_id"])
         await ORDERS.move(tx, order, event, now=now, actor=actor, changes={"next_attempt_at": None})
         await TABLE.move(tx, row, PaymentEvent.RETURNED, now=now, actor=actor)
-        await self._resolve(tx, row, "It was sent back to who paid it.", actor, now)
+        await self._resolve(tx, row, Resolution.SENT_BACK, actor, now)
         await self._emit(tx, row, PaymentEvent.RETURNED, now)
         await self._post(tx, postings.returned(row["id"], payment_of(row).amount, receipt), actor)
 
@@ -165,7 +165,7 @@ class Suspense:
         """This will book that M-Pesa took a suspended payment back by itself. The payment's row is
         locked; posts, last."""
         await TABLE.move(tx, row, PaymentEvent.REVERSED, now=now, actor=SYSTEM)
-        await self._resolve(tx, row, "M-Pesa sent it back to who paid it.", SYSTEM, now)
+        await self._resolve(tx, row, Resolution.SENT_BACK, SYSTEM, now)
         await self._emit(tx, row, PaymentEvent.REVERSED, now)
         await self._post(tx, postings.returned(row["id"], payment_of(row).amount, receipt), SYSTEM)
 
@@ -183,7 +183,7 @@ class Suspense:
             note=approval.reason[:300],
             changes=changes,
         )
-        await self._resolve(tx, row, "Two persons decided whose it is.", actor, now)
+        await self._resolve(tx, row, Resolution.GIVEN, actor, now)
         await self._emit(tx, row, PaymentEvent.ALLOCATED, now, owner)
         await self._post(tx, transfers, actor)
 
@@ -218,10 +218,13 @@ class Suspense:
             raise NotFound
         return await ORDERS.lock(tx, found)
 
-    async def _resolve(self, tx: Tx, row: Row, words: str, actor: Actor, now: datetime) -> None:
-        """A prompt that was paid with another amount has waited for this decision."""
+    async def _resolve(
+        self, tx: Tx, row: Row, ending: Resolution, actor: Actor, now: datetime
+    ) -> None:
+        """A prompt that was paid with another amount has waited for this."""
         if row["deposit_id"] is not None:
-            await self._arrivals.resolve(tx, row["deposit_id"], words, actor, now)
+            paid = payment_of(row).amount
+            await self._arrivals.resolve(tx, row["deposit_id"], paid, ending, actor, now)
 
     async def _emit(
         self, tx: Tx, row: Row, event: PaymentEvent, now: datetime, owner: UUID | None = None

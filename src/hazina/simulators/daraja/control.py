@@ -273,8 +273,8 @@ async def wait_idle(
             " + (SELECT COUNT(*) FROM prompts p JOIN handsets h ON h.phone = p.phone"
             "    WHERE p.state <> 'done'"
             "      AND (?1 OR h.auto <> 'none' OR p.state <> 'open' OR p.plan <> '{}')"
-            "      AND (?3 OR p.expires_ms <= ?2 OR p.state <> 'open'"
-            "           OR (h.auto <> 'none' AND p.plan NOT GLOB '*no_answer*')))"
+            "      AND (?3 OR p.expires_ms <= ?2 OR (p.state = 'open'"
+            "           AND (h.auto <> 'none' OR p.plan GLOB '*\"cancel\"*'))))"
             " + (SELECT COUNT(*) FROM payouts WHERE state <> 'done' AND due_ms <= ?2)"
             " + (SELECT COUNT(*) FROM paybills WHERE state <> 'done')"
             " + (SELECT COUNT(*) FROM errands WHERE state <> 'done' AND due_ms <= ?2)",
