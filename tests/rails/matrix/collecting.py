@@ -165,9 +165,11 @@ async def request_lost_on_the_way(trial: "Trial") -> None:
 @rows.row(119, PAID, COLLECT, QUERY)
 async def same_receipt_twice(trial: "Trial") -> None:
     """Somebody says paid with the receipt of an older payment; the genuine message follows."""
+    await trial.asks(COLLECT, shillings="300")
+    await trial.restart()
     await trial.asks(COLLECT, Trouble.OLD_RECEIPT, rings=True)
     await trial.settle()
-    await trial.sees("prompted", wallet="0")
+    await trial.sees("prompted", wallet="300")
     await trial.answers()
 
 
