@@ -67,10 +67,13 @@ class TestAnUnknownPayout:
         look = f"{path}/resend"
         page = await seen(desk.first, look)
         assert "Once at most: M-Pesa takes an id once." in page
-        assert "M-Pesa: taken" in await done(desk.first, look, look)
+        left_open = await act(desk.first, look, look, password="a guess at it")
+        assert "That is not your password" in words(left_open.text)
+        assert await desk.trail() == []
+        assert "M-Pesa: taken" in await done(desk.first, look, look, password=PASSWORD)
         await world.settle()
         assert "This is answered" in await seen(desk.first, path)
-        late = await desk.first.send(look, {}, page="/approvals")
+        late = await desk.first.send(look, {"password": PASSWORD}, page="/approvals")
         assert late.status_code == 409
         assert await desk.trail() == ["withdrawal.resent"]
 
@@ -120,6 +123,37 @@ class TestAnUnknownPayout:
         assert "This is answered" in await seen(desk.first, path)
         held = await world.house.db.fetchval("SELECT sum(debits_pending) FROM ledger.account")
         assert held == 0
+
+
+class TestALongStatement:
+    HEAD = (
+        "Receipt No.,Completion Time,Initiation Time,Details,Transaction Status,Paid In,Withdrawn,"
+        "Balance,Balance Confirmed,Reason Type,Other Party Info,Linked Transaction ID,A/C No."
+    )
+
+    async def test_comes_in_by_the_console_and_nothing_else_of_that_size_does(
+        self, world: World, desk: Desk
+    ) -> None:
+        """A busy month is longer than what any form may be, and had to go in by hand."""
+        at = world.clock.now() - timedelta(hours=1)
+        when = f"{at.astimezone(EAT):%d-%m-%Y %H:%M:%S}"
+        lines = [
+            f"UKL{number:07d},{when},{when},{'x' * 60_000},Completed,1.00,,1.00,true,Other,,,"
+            for number in range(40)
+        ]
+        csv = "\n".join([self.HEAD, *lines]).encode()
+        assert len(csv) > 2 * 1024 * 1024
+        form = confirmation((await desk.clerk.http.get("/statements")).text, "/statements")
+        covers = {
+            "covers_from": f"{(at - timedelta(hours=1)).astimezone(EAT):%Y-%m-%d %H:%M:%S}",
+            "covers_to": f"{(at + timedelta(minutes=1)).astimezone(EAT):%Y-%m-%d %H:%M:%S}",
+        }
+        files = {"file": ("statement.csv", csv, "text/csv")}
+        brought = await desk.clerk.http.post("/statements", data=form | covers, files=files)
+        assert brought.status_code == 303, words(brought.text)
+        assert "40 lines read" in await seen(desk.clerk, "/statements")
+        elsewhere = await desk.clerk.http.post("/statements/list", data=form, files=files)
+        assert elsewhere.status_code == 413
 
 
 class TestSuspense:

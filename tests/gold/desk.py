@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from hazina.desk.debts.service import Debts
 from hazina.desk.limits import Limits
 from hazina.flows.deposits import settle as deposit_settle
 from hazina.flows.deposits.purpose import DepositPurposes
@@ -68,9 +69,11 @@ class GoldDesk:
         self._prompts = 0
         parts = house.get(Ledger), house.get(Limits), house.get(Outbox), house.get(Tariffs)
         self._deposits = deposit_settle.Settlement(
-            house.settings, *parts, house.get(DepositPurposes)
+            house.settings, *parts, house.get(DepositPurposes), house.get(Debts)
         )
-        self._payouts = payout_settle.Settlement(*parts, house.get(PayoutPurposes))
+        self._payouts = payout_settle.Settlement(
+            *parts, house.get(PayoutPurposes), house.get(Debts)
+        )
 
     @property
     def now(self) -> datetime:

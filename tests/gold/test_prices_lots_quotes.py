@@ -5,15 +5,37 @@ from datetime import timedelta
 import pytest
 
 from hazina.infra.audit import Audit
+from hazina.infra.jobs import Jobs
+from hazina.infra.observability import REGISTRY
 from hazina.kernel.errors import Invalid, NotFound, Refusal
 from hazina.kernel.ids import new_id
 from hazina.kernel.money import AmountInvalid
 from hazina.products.gold.lots import LotNameTaken, Lots, NewLot
 from hazina.products.gold.prices import GoldPrices, NoPrice, PriceJump, PricesCrossed
 from hazina.products.gold.quotes import QuoteExpired, Quotes, QuoteUsed
+from hazina.products.gold.shortage import SWEEP
 from hazina.products.gold.states import TradeState
 from hazina.products.gold.terms import Side, TradeTooLarge, TradeTooSmall, Via
 from tests.gold.desk import GoldDesk, grams, kes, wish
+
+
+
+class TestTheGauges:
+    async def test_tell_what_is_left_and_whether_it_is_short(self, desk: GoldDesk) -> None:
+        async def measured() -> tuple[float | None, float | None]:
+            await desk.house.get(Jobs).sweep(SWEEP)
+            names = ("hazina_gold_for_sale_grams", "hazina_gold_short")
+            return (REGISTRY.get_sample_value(names[0]), REGISTRY.get_sample_value(names[1]))
+
+        await desk.price("13333.33", "12900")
+        assert await measured() == (0, 1)
+        await desk.lot("First", "60.9")
+        assert await measured() == (60, 1)
+        await desk.lot("Second", "60")
+        assert await measured() == (120, 0)
+        await desk.buy(await desk.customer("300000"), wish(gold="21"), via=Via.WALLET)
+        assert await measured() == (99, 1)
+
 
 NONSENSE_PRICES: list[tuple[str, str, type[Refusal]]] = [
     ("12900", "13333.33", PricesCrossed),

@@ -34,6 +34,18 @@ class TestASaleByMpesa:
         again = await market.pay_out(await market.sell(who, wish(gold="2")))
         assert again.state is TradeState.COMPLETED
 
+    async def test_that_is_paid_to_a_frozen_customer_is_booked_around_their_wallet(
+        self, market: GoldDesk
+    ) -> None:
+        """What M-Pesa paid could not be booked: nothing can be taken out of a frozen wallet."""
+        who = await market.customer()
+        await market.bought(who, wish(gold="2"))
+        sale = await market.sell(who, wish(gold="0.75"))
+        await market.freeze(who)
+        assert (await market.pay_out(sale)).state is TradeState.COMPLETED
+        assert await market.gold_of(who) == ("1.250000", "0.000000")
+        assert await market.shillings_of(who) == ("0.00", "0.00")
+
     @pytest.mark.parametrize("gold", ["0.0007", "19.5"])
     async def test_outside_what_mpesa_pays_is_refused_with_advice(
         self, desk: GoldDesk, gold: str

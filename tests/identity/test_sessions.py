@@ -7,9 +7,12 @@ from uuid import UUID
 import httpx
 import pytest
 
-from hazina.identity.people import WALLET
+from hazina.identity.login import OperatorLogin
+from hazina.identity.operators import Operators
+from hazina.identity.people import WALLET, Role
 from hazina.identity.repository import Accounts
-from hazina.identity.sessions import CustomerSessions
+from hazina.identity.sessions import CustomerSessions, OperatorSessions, RefreshRefused
+from hazina.identity.tokens import NotSignedIn
 from hazina.infra.audit import Audit
 from hazina.infra.db import Database, Row
 from hazina.infra.house import House
@@ -109,6 +112,51 @@ async def test_an_access_token_ends_with_its_minutes_and_a_session_with_its_days
     assert (await web.get(ME, headers=bearer(fresh["access_token"]))).status_code == 200
     clock.advance(timedelta(days=30))
     assert (await refresh(web, fresh["refresh_token"])).status_code == 401
+
+
+async def test_an_operators_session_ends_when_idle_and_after_a_working_day(
+    house: House, clock: SettableClock, origin: Actor
+) -> None:
+    """A console that was left open stayed open for thirty days."""
+    name, sessions = new_person().username, house.get(OperatorSessions)
+    await house.get(Operators).create(name, PASSWORD, Role.AUDITOR, origin, clock.now())
+    login = house.get(OperatorLogin)
+
+    async def opened() -> tuple[str, str, str]:
+        page = await login.for_page(name, PASSWORD, origin, clock.now())
+        api = await login.for_tokens(name, PASSWORD, origin, clock.now())
+        return page.secret, api.access, api.refresh
+
+    async def looks(secret: str) -> bool:
+        try:
+            await sessions.authenticate_page(house.db, secret, origin, clock.now())
+        except NotSignedIn:
+            return False
+        return True
+
+    page, access, token = await opened()
+    for _ in range(30):  # half an hour at a time, eleven and a half hours in all
+        clock.advance(timedelta(minutes=23))
+        assert await looks(page)
+    clock.advance(timedelta(minutes=31))
+    assert not await looks(page)
+    with pytest.raises(RefreshRefused):
+        await sessions.refresh(house.db, token, origin, clock.now())
+    page, access, token = await opened()
+    clock.advance(timedelta(minutes=31))
+    for ended in (
+        sessions.authenticate(house.db, access, origin, clock.now()),
+        sessions.refresh(house.db, token, origin, clock.now()),
+        sessions.authenticate_page(house.db, page, origin, clock.now()),
+    ):
+        with pytest.raises((NotSignedIn, RefreshRefused)):
+            await ended
+    page, _, _ = await opened()
+    for _ in range(27):
+        clock.advance(timedelta(minutes=26))
+        assert await looks(page)
+    clock.advance(timedelta(minutes=19))
+    assert not await looks(page)
 
 
 async def test_logging_out_ends_the_session_at_once(web: httpx.AsyncClient, person: Person) -> None:

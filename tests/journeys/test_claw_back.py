@@ -8,6 +8,7 @@ import httpx
 
 from hazina.desk.debts.repository import Debt
 from hazina.desk.debts.service import Debts
+from hazina.flows.receipts.pull import Puller
 from hazina.flows.receipts.statements import Imported, Statements
 from hazina.flows.receipts.waiting import list_waiting
 from hazina.infra.db import Tx
@@ -148,7 +149,49 @@ class TestAPaymentTakenBack:
         assert await left_in_suspense(world) == 0
 
 
+class TestFoundInTheList:
+    async def test_a_reversal_takes_the_payment_back_without_a_statement(
+        self, world: World, desk: Desk
+    ) -> None:
+        """Nobody documents such lines; should M-Pesa's list have one it counts, once."""
+        person, receipt = await paid_in(world)
+        line = {
+            "transactionId": "UKR0000001",
+            "trxDate": "2026-11-20T12:05:00Z",
+            "msisdn": 700000001,
+            "sender": "MPESA",
+            "transactiontype": "c2b-pay-bill-reversal",
+            "billreference": receipt,
+            "amount": "-1000.00",
+            "organizationname": "EXAMPLE LTD",
+        }
+        body = {"ResponseRefID": "1", "ResponseCode": "1000", "Response": [[line]]}
+        for _ in range(2):
+            await world.fault("answer", operation="pull", status=200, body=body)
+            await world.house.get(Puller).read(world.clock.now())
+            await world.settle()
+        assert await world.balances(person) == {"KES": ("0.00", "0.00")}
+        assert await owed(world, person) == []
+        rows = await world.house.db.fetch("SELECT * FROM receipts.reversal")
+        told = [(row["state"], row["heard_from"], row["by_receipt"]) for row in rows]
+        assert told == [("booked", "pull", "UKR0000001")]
+
+
 class TestADebt:
+    async def test_refuses_under_the_requests_key_for_good(self, world: World, desk: Desk) -> None:
+        """The refusal is the key's answer, also once nothing is owed any more; no transfer of it
+        has an id that anybody could send again."""
+        person = await in_debt(world)
+        first = await person.post("/wallet/withdrawals", "the-very-key", amount_kes="50")
+        assert refused(first) == "debt_outstanding"
+        await pay(world, person.phone, await account_of(person), "1000")
+        assert await owed(world, person) == []
+        again = await person.post("/wallet/withdrawals", "the-very-key", amount_kes="50")
+        assert (again.status_code, again.json()) == (first.status_code, first.json())
+        assert await world.balances(person) == {"KES": ("400.00", "0.00")}
+        anew = await person.post("/wallet/withdrawals", amount_kes="50")
+        assert anew.status_code == 202
+
     async def test_stops_what_leaves_and_is_repaid_first_by_whatever_comes(
         self, world: World, desk: Desk
     ) -> None:

@@ -269,6 +269,8 @@ def simulated(base: Settings, db_url: str, sim: str, config: SimConfig, public: 
             "mpesa_certificate": Path(f"{config.key_pair}.cert.pem"),
             "mpesa_callback_sources": "127.0.0.1",
             "trusted_proxies": "127.0.0.1",
+            # A journey moves its clock by hours between two clicks.
+            "operator_idle_minutes": 720,
         }
     )
 

@@ -28,7 +28,10 @@ async def sign_in(browser: Browser, post: Post, password: str = PASSWORD) -> htt
 
 
 async def enrol(browser: Browser, post: Post) -> str:
-    begun = await browser.send("/security/second-factor/begin", {}, page="/security/second-factor")
+    page, begin = "/security/second-factor", "/security/second-factor/begin"
+    wrong = await browser.send(begin, {"password": "some other words here"}, page=page)
+    assert "That is not your current password" in words(wrong.text)
+    begun = await browser.send(begin, {"password": PASSWORD}, page=page)
     found = KEY.search(begun.text)
     assert found is not None, words(begun.text)
     code = pyotp.TOTP(found[1]).at(post.clock.now())

@@ -4,6 +4,7 @@ import hashlib
 import hmac
 import json
 import re
+from dataclasses import replace
 from datetime import timedelta
 
 import httpx
@@ -11,7 +12,11 @@ import pyotp
 import pytest
 from structlog.testing import capture_logs
 
+from hazina.identity.login import CustomerLogin
+from hazina.identity.recovery import AccountRecovery
 from hazina.infra.audit import Audit
+from hazina.infra.ratelimit import RateLimited
+from hazina.kernel.actor import SYSTEM
 from hazina.kernel.ids import new_id, parse_id
 from tests.identity.people import API, PASSWORD, bearer, code_of
 from tests.notifications.conftest import Post
@@ -40,7 +45,8 @@ def code_now(secret: str, post: Post, *, steps: int = 0) -> str:
 
 
 async def enrol(web: httpx.AsyncClient, post: Post, me: dict[str, str]) -> tuple[str, list[str]]:
-    begun = await web.post(f"{API}/user/second-factor", headers=me)
+    own = {"password": PASSWORD}
+    begun = await web.post(f"{API}/user/second-factor", headers=me, json=own)
     secret = begun.json()["secret"]
     body = {"code": code_now(secret, post)}
     done = await web.post(f"{API}/user/second-factor/confirm", headers=me, json=body)
@@ -104,6 +110,18 @@ class TestASecondFactor:
         assert (await web.delete(f"{API}/user/second-factor", headers=right)).status_code == 204
         assert (await sign_in(web, post)).status_code == 200
         assert {"customer.second_factor_on", "customer.second_factor_off"} <= await actions(post)
+
+    async def test_is_not_set_up_by_who_has_the_session_and_not_the_password(
+        self, web: httpx.AsyncClient, post: Post
+    ) -> None:
+        """A thief with a cookie locked the owner out with an app of the thief's own."""
+        me, path = await token(web, post), f"{API}/user/second-factor"
+        guess = await web.post(path, headers=me, json={"password": "some other words here"})
+        assert (guess.status_code, code_of(guess)) == (403, "password_wrong")
+        assert "secret" not in guess.text
+        assert code_of(await web.post(path, headers=me, json={})) == "invalid"
+        assert "customer.second_factor_begin_refused" in await actions(post)
+        assert (await web.get(path, headers=me)).json()["on"] is False
 
     async def test_secret_is_sealed(self, web: httpx.AsyncClient, post: Post) -> None:
         secret, codes = await enrol(web, post, await token(web, post))
@@ -318,6 +336,31 @@ class TestRecovery:
         await post.work()
         body = {"phone_code": "1", "second": "app", "second_code": "1", "new_password": NEW}
         assert code_of(await web.post(path, json=body)) == "recovery_refused"
+
+
+    async def test_is_not_used_up_by_others_for_somebody_else(self, post: Post) -> None:
+        """Three starts an hour for a name were anybody's to spend: its owner could not get in."""
+        recovery, now = post.house.get(AccountRecovery), post.clock.now()
+        name = post.customer.username
+
+        async def start(ip: str, device: str | None = None) -> str:
+            try:
+                await recovery.start(name, replace(SYSTEM, ip=ip), now, device=device)
+            except RateLimited:
+                return "limited"
+            return "sent"
+
+        assert [await start("198.51.100.1") for _ in range(4)] == ["sent"] * 3 + ["limited"]
+        # Many addresses of one line are one asker; another line is another.
+        spread = [await start(f"2001:db8:1:2::{n}") for n in range(1, 5)]
+        assert spread == ["sent"] * 3 + ["limited"]
+        # Strangers together are bounded too, and the owner's own device is none of them.
+        assert await start("203.0.113.9") == "limited"
+        login, typed = post.house.get(CustomerLogin), (name, PASSWORD)
+        known = await login.for_page(*typed, replace(SYSTEM, ip="203.0.113.9"), now)
+        assert known.device_token is not None
+        assert await start("203.0.113.9", known.device_token) == "sent"
+        assert await start("203.0.113.10", "hzd_nobodys") == "limited"
 
 
 def signed(

@@ -41,6 +41,8 @@ BY_PERSONS = "an act of two persons, whose transaction is one: tests/journeys/te
 RESTORED = "only after a restore: tests/backup/test_an_hour_back.py"
 AGED = "after an hour, or in an order that a race decides: tests/rails/matrix/test_matrix.py"
 REVERSED = "found in a list, and booked in one transaction: tests/journeys/test_claw_back.py"
+CLOSED = "the account was closed meanwhile: tests/journeys/test_closed_accounts.py"
+CONTRADICTED = "M-Pesa contradicts itself, asked: tests/journeys/test_paid_late.py"
 ELSEWHERE = {
     "return": BY_PERSONS,
     "reversal": REVERSED,
@@ -57,7 +59,12 @@ NOT_HERE = {
     "deposit.failed.mispaid": AGED,
     "deposit.suspended.resolved": BY_PERSONS,
     "deposit.unknown.absent": BY_PERSONS,
+    "deposit.confirmed.absent": BY_PERSONS,
+    "deposit.confirmed.mispaid": CLOSED,
     "withdrawal.unknown.absent": BY_PERSONS,
+    "withdrawal.failed.told_paid": CONTRADICTED,
+    "withdrawal.contradicted.paid_late": CONTRADICTED,
+    "withdrawal.contradicted.absent": BY_PERSONS,
     "withdrawal.unknown.accepted": BY_PERSONS,
     "payment.incoming.dismissed": AGED,
     "payment.dismissed.credited": AGED,

@@ -159,7 +159,7 @@ async def guarded(world: World, person: Person, story: Story) -> None:
         assert (await http.get(path, headers=dict(headers))).status_code == 200
         wrong = dict(headers) | {"Hazina-Signature": "0" * 64}
         story.refusals.append((await http.get(path, headers=wrong)).text)
-    begun = await person.post("/user/second-factor")
+    begun = await person.post("/user/second-factor", password=PASSWORD)
     story.secrets["app secret"] = begun.json()["secret"]
     code = pyotp.TOTP(begun.json()["secret"]).at(now)
     done = await person.post("/user/second-factor/confirm", code=code)

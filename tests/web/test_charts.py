@@ -31,6 +31,11 @@ class TestScale:
         assert scale.high > scale.low
         assert len(scale.ticks) >= 2
 
+    @pytest.mark.parametrize("values", [[], [0], [0, 0, Decimal("0.00")]])
+    def test_nothing_at_all_lies_on_the_ground_of_whole_marks(self, values: list[Number]) -> None:
+        """A home page whose month had no shilling drew a line in the middle of -1 … 1."""
+        assert list(scale_for(values).ticks) == [0, 1, 2, 3, 4]
+
     def test_bars_stand_on_zero(self) -> None:
         assert scale_for([500, 900], from_zero=True).low == 0
         assert scale_for([-500, -900], from_zero=True).high == 0

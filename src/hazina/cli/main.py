@@ -12,7 +12,7 @@ import hazina
 
 COMMANDS = [
     "up", "demo", "migrate", "operator", "credential", "keys", "ledger", "ledger_acts", "backup",
-    "switch", "mpesa", "treasury", "serve", "simulate", "bench", "check", "test", "lock",
+    "switch", "mpesa", "debts", "treasury", "serve", "simulate", "bench", "check", "test", "lock",
 ]  # fmt: skip
 
 app = typer.Typer(

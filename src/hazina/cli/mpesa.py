@@ -4,6 +4,7 @@ import asyncio
 import json
 import sys
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
@@ -153,6 +154,8 @@ def statement(
         screen.console.print(f"  {receipt} was paid and is in no book of ours: M-Pesa is asked")
     for receipt in done.returns:
         screen.console.print(f"  {receipt} went back at M-Pesa: it is asked, then booked")
+    if done.doubted:
+        screen.console.print(f"  {done.doubted} payouts that had ended as not paid are asked about")
 
 
 @mpesa.command()
@@ -172,6 +175,33 @@ def absent(
         return await house.db.run(
             lambda tx: house.get(Statements).ask_absent(
                 tx, found, reason=reason, operator=me, actor=actor, now=now
+            )
+        )
+
+    asked(in_house(lambda house: acting(house, operator, password_stdin, ask), data))
+
+
+@mpesa.command("paid-late")
+def paid_late(
+    withdrawal: WithdrawalId,
+    receipt: Annotated[str, typer.Option(help="M-Pesa's, as an imported statement has it.")],
+    operator: Who,
+    reason: Reason,
+    password_stdin: FromStdin = False,
+    data: Data = None,
+) -> None:
+    """Ask a second person to book a payout that was made after it had ended as not paid.
+
+    The customer's shillings go after it; what is spent they owe.
+    """
+    from hazina.flows.receipts.late import LatePayouts
+    from hazina.kernel.ids import parse_id
+
+    async def ask(house: "House", me: "Operator", actor: "Actor") -> "Approval":
+        found, now = parse_id("wdr", withdrawal), house.clock.now()
+        return await house.db.run(
+            lambda tx: house.get(LatePayouts).ask_paid(
+                tx, found, receipt, reason=reason, operator=me, actor=actor, now=now
             )
         )
 
@@ -306,17 +336,25 @@ async def acting(
     password_stdin: bool,
     act: "Callable[[House, Operator, Actor], Awaitable[T]]",
 ) -> T:
-    """The password opens a session as at the console's door; it ends with the act."""
+    """The password, and the app's code where one is set up, open a session as at the console's
+    door; it ends with the act. From standard input they are two lines."""
     from hazina.identity.login import OperatorLogin
+    from hazina.identity.second_factor import SecondFactorNeeded
     from hazina.identity.sessions import OperatorSessions
 
-    password = (
-        sys.stdin.readline().rstrip("\r\n")
-        if password_stdin
-        else str(await asyncio.to_thread(typer.prompt, "Password", hide_input=True))
-    )
+    async def typed(what: str, *, hidden: bool) -> str:
+        if password_stdin:
+            return sys.stdin.readline().rstrip("\r\n")
+        return str(await asyncio.to_thread(typer.prompt, what, hide_input=hidden))
+
+    password = await typed("Password", hidden=True)
     origin, now, sessions = here("mpesa"), house.clock.now(), house.get(OperatorSessions)
-    opened = await house.get(OperatorLogin).for_page(username, password, origin, now)
+    login = house.get(OperatorLogin)
+    try:
+        opened = await login.for_page(username, password, origin, now)
+    except SecondFactorNeeded as needed:
+        code = await typed("Code from your app", hidden=False)
+        opened = await login.finish_page(needed.ticket, replace(origin, otp=code), now)
     me = (await sessions.authenticate_page(house.db, opened.secret, origin, now)).person
     actor = me.as_actor(origin)
     try:

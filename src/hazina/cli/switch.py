@@ -2,7 +2,6 @@
 
 import getpass
 import json
-import sys
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,12 +10,15 @@ import typer
 
 from hazina.cli import screen
 from hazina.cli.house import here, in_house
+from hazina.cli.mpesa import acting
 from hazina.desk.switches import Switch
 
 if TYPE_CHECKING:
     from hazina.desk.recovery import Open, Question
     from hazina.desk.switches import Standing
+    from hazina.identity.people import Operator
     from hazina.infra.house import House
+    from hazina.kernel.actor import Actor
 
 switches = typer.Typer(no_args_is_help=True, help="Stop a rail, one direction of it, or all.")
 maintenance = typer.Typer(no_args_is_help=True, help="Read-only for customers; jobs wait.")
@@ -154,40 +156,19 @@ def release(
 ) -> None:
     """End the recovery: money may move again. What is still open stays unknown, is asked about,
     and is never sent."""
-    password = (
-        sys.stdin.readline().rstrip("\r\n")
-        if password_stdin
-        else typer.prompt("Password", hide_input=True)
-    )
-
-    async def let_go(house: "House") -> int:
-        return await _release(house, operator, str(password), accept_open)
-
-    left = in_house(let_go, data)
-    open_ones = f"; {left} left open, asked about and never sent" if left else ""
-    screen.console.print(f"[green]✓[/green] released{open_ones}")
-
-
-async def _release(house: "House", username: str, password: str, accept_open: str | None) -> int:
-    """The password opens a session as at the console's door; it ends with the act."""
     from hazina.desk.recovery import Recovery
-    from hazina.identity.login import OperatorLogin
-    from hazina.identity.sessions import OperatorSessions
 
-    origin, now, sessions = here("recovery"), house.clock.now(), house.get(OperatorSessions)
-    opened = await house.get(OperatorLogin).for_page(username, password, origin, now)
-    me = (await sessions.authenticate_page(house.db, opened.secret, origin, now)).person
-    actor = me.as_actor(origin)
-    try:
+    async def let_go(house: "House", me: "Operator", actor: "Actor") -> int:
+        now = house.clock.now()
         return await house.db.run(
             lambda tx: house.get(Recovery).release(
                 tx, operator=me, actor=actor, accept_open=accept_open, now=now
             )
         )
-    finally:
-        await house.db.run(
-            lambda tx: sessions.revoke(tx, me.id, opened.id, actor, now, why="act done")
-        )
+
+    left = in_house(lambda house: acting(house, operator, password_stdin, let_go), data)
+    open_ones = f"; {left} left open, asked about and never sent" if left else ""
+    screen.console.print(f"[green]✓[/green] released{open_ones}")
 
 
 def _off(name: Switch, reason: str, data: Path | None) -> None:

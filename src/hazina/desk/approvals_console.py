@@ -4,7 +4,6 @@ Whoever is signed in may look. A yes asks for the password again (and the code, 
 up): a console that was left open approves nothing.
 """
 
-from dataclasses import replace
 from datetime import datetime
 from typing import Annotated
 
@@ -17,17 +16,14 @@ from hazina.desk.webkit.acts import did
 from hazina.desk.webkit.current import CurrentOperator, OperatorActor, require_role
 from hazina.desk.webkit.filters import age
 from hazina.desk.webkit.flash import Tone, redirect
-from hazina.desk.webkit.forms import Field, Form, FormSpec, code_field, password_field
+from hazina.desk.webkit.forms import Field, Form, FormSpec
+from hazina.desk.webkit.proof import CODE, PASSWORD, prove
 from hazina.desk.webkit.templates import render
 from hazina.desk.webkit.view import Column, Line, Link, Value
 from hazina.identity.bearer import house_of
-from hazina.identity.login import OperatorLogin
 from hazina.identity.people import Operator, Role
 from hazina.identity.second_factor import OperatorFactors
 from hazina.infra.db import Tx
-from hazina.infra.house import House
-from hazina.kernel.actor import Actor
-from hazina.kernel.errors import Kind, Refusal
 from hazina.kernel.ids import parse_id, wire_id
 
 router = APIRouter(prefix="/approvals")
@@ -36,8 +32,6 @@ Cursor = Annotated[str | None, Query(max_length=60)]
 Shown = Annotated[str, Query(pattern="^(open|decided)$")]
 
 PAGE = 50
-PASSWORD = password_field("password", "Your password", help="Asked again: this moves money.")
-CODE = code_field(help="Where your account has one. A recovery code works too.")
 YES = FormSpec(PASSWORD, CODE)
 WHY_NOT = Field("answer", "Why not", str, kind="area", max_length=500,
                 help="Whoever asked reads this.")  # fmt: skip
@@ -88,7 +82,7 @@ async def approve(
     form, house = await YES.read(request), house_of(request)
     found, now = parse_id(PREFIX, approval_id), house.clock.now()
     if form.ok:
-        await _prove(house, form, operator, actor, now)
+        await prove(house, form, operator, actor, now)
 
     async def act(tx: Tx) -> None:
         await house.get(Approvals).approve(tx, found, operator=operator, actor=actor, now=now)
@@ -113,18 +107,6 @@ async def reject(
     if not form.ok or not await did(request, actor, form, act):
         return await _page(request, approval_id, operator, YES.blank(), form)
     return redirect(request, "/approvals", "Rejected: nothing was done.")
-
-
-async def _prove(house: House, form: Form, operator: Operator, actor: Actor, now: datetime) -> None:
-    """Whoever sits there is who signed in; a no stands beside the password."""
-    origin = replace(actor, otp=form.find(CODE) or None)
-    try:
-        await house.get(OperatorLogin).confirm(operator.username, form.value(PASSWORD), origin, now)
-    except Refusal as refusal:
-        if refusal.kind is Kind.UNAUTHENTICATED and "field" not in refusal.details:
-            form.refuse(PASSWORD.name, "That is not your password.")
-        else:
-            form.refuse_with(refusal)
 
 
 async def _page(

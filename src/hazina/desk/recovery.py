@@ -89,13 +89,14 @@ class Question:
 @dataclass(frozen=True, slots=True)
 class Moved:
     """One line of the outside's statement: money that moved there. ``our_id`` where it names one
-    of our payouts; ``inward`` from our side."""
+    of our payouts, ``original`` the payment that it sends back; ``inward`` from our side."""
 
     receipt: str
     amount: Money
     inward: bool
     at: datetime
     our_id: UUID | None = None
+    original: str | None = None
 
 
 class Recoverable(Protocol):
@@ -116,8 +117,8 @@ class Recoverable(Protocol):
 
     async def count(self, reader: "Reader") -> int: ...
 
-    async def unknown(self, reader: "Reader", moved: Sequence[Moved]) -> list[Moved]:
-        """Those lines of its own direction that no row of this flow explains."""
+    async def explained(self, reader: "Reader", moved: Sequence[Moved]) -> set[str]:
+        """The receipts of those lines that a row of this flow explains."""
         ...
 
 
@@ -189,10 +190,10 @@ class Recovery:
     async def compare(self, reader: Reader, moved: Sequence[Moved]) -> list[Moved]:
         """Which lines of the outside's own statement no row of ours explains: money that moved
         after the copy was made. They are for people to book; nothing is written here."""
-        unexplained: list[Moved] = []
+        known = set[str]()
         for part in self._parts.values():
-            unexplained += await part.unknown(reader, moved)
-        return sorted(unexplained, key=lambda line: line.at)
+            known |= await part.explained(reader, moved)
+        return sorted((one for one in moved if one.receipt not in known), key=lambda one: one.at)
 
     async def release(
         self, tx: Tx, *, operator: Operator, actor: Actor, accept_open: str | None, now: datetime

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from hazina.identity.device_names import device_name
 from hazina.identity.freeze import Guards
+from hazina.identity.repository import Reads
 from hazina.identity.tokens import hash_secret, new_secret
 from hazina.infra.audit import Audit
 from hazina.infra.db import Tx
@@ -30,6 +31,10 @@ ANY = "SELECT EXISTS (SELECT 1 FROM identity.device WHERE customer_id = $1)"
 ADD = """
 INSERT INTO identity.device (id, customer_id, token_hash, name, first_seen_at, last_seen_at)
 VALUES ($1, $2, $3, $4, $5, $5)
+"""
+KNOWS = """
+SELECT id FROM identity.device
+WHERE token_hash = $1 AND customer_id = $2 AND forgotten_at IS NULL
 """
 LIST = """
 SELECT id, name, first_seen_at, last_seen_at FROM identity.device
@@ -97,6 +102,12 @@ class Devices:
             payload = {"customer_id": str(customer_id), "device": name}
             await self._outbox.emit(tx, "customer.new_device", customer_id, payload, now)
         return KnownDevice(device_id, fresh)
+
+    async def knows(self, reader: Reads, customer_id: UUID | None, token: str | None) -> bool:
+        """Whether a token is of a device that is known to this account; asks even for nobody's."""
+        if not token or len(token) > MAX_TOKEN:
+            return False
+        return await reader.fetchrow(KNOWS, hash_secret(token), customer_id) is not None
 
     async def bind(self, tx: Tx, session_id: UUID, device_id: UUID) -> None:
         """This will note on which device a session lives, so that forgetting it ends both."""

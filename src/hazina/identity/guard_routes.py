@@ -16,11 +16,13 @@ from hazina.identity.devices import Devices
 from hazina.identity.freeze import Guards
 from hazina.identity.outward import PREFIX as PHONE
 from hazina.identity.outward import OutwardGuard
+from hazina.identity.own_password import OwnPassword
 from hazina.identity.people import Customer
 from hazina.identity.phones import parse_phone
 from hazina.identity.recovery import AccountRecovery
 from hazina.identity.second_factor import CustomerFactors, SecondFactorNeeded
 from hazina.identity.sessions import CustomerSessions, SignedIn
+from hazina.identity.wire import Secret
 from hazina.infra.db import Tx
 from hazina.infra.house import House
 from hazina.kernel.actor import Actor
@@ -40,6 +42,17 @@ class CodeIn(BaseModel):
 
     model_config = _config(code="123456")
     code: Code
+
+
+class OwnPasswordIn(BaseModel):
+    """The password of who is signed in, asked for again."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        hide_input_in_errors=True,
+        json_schema_extra={"example": {"password": "correct horse battery"}},
+    )
+    password: Secret
 
 
 class FactorOut(BaseModel):
@@ -162,10 +175,22 @@ async def read_factor(request: Request, me: BearerCustomer) -> FactorOut:
 
 
 @router.post("/second-factor", status_code=status.HTTP_201_CREATED)
-async def begin_factor(request: Request, response: Response, me: BearerCustomer) -> EnrolmentOut:
-    """Begin: put the secret into an app, then confirm with its first code."""
-    house = house_of(request)
+async def begin_factor(
+    request: Request,
+    response: Response,
+    body: OwnPasswordIn,
+    me: BearerCustomer,
+    origin: VisitorDep,
+) -> EnrolmentOut:
+    """Begin: put the secret into an app, then confirm with its first code.
+
+    Asks for the password: who stole a session must not lock the owner out with an app of theirs.
+    """
+    house, actor = house_of(request), me.person.as_actor(origin)
     factors, now = house.get(CustomerFactors), house.clock.now()
+    await house.get(OwnPassword).prove(
+        me.person.id, body.password, actor, now, act="second_factor_begin", field="password"
+    )
     made = await house.db.run(lambda tx: factors.begin(tx, me.person.id, me.person.username, now))
     response.headers["Cache-Control"] = "no-store"
     return EnrolmentOut(secret=made.secret, uri=made.uri)

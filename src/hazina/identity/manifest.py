@@ -16,6 +16,7 @@ from hazina.identity.lockout import Lockouts
 from hazina.identity.login import CustomerLogin, OperatorLogin
 from hazina.identity.operators import Operators
 from hazina.identity.outward import OutwardGuard
+from hazina.identity.own_password import OwnPassword
 from hazina.identity.password_change import PasswordChange
 from hazina.identity.passwords import OWASP, Passwords
 from hazina.identity.people import CONSOLE, WALLET, Realm
@@ -72,15 +73,24 @@ def _passwords(house: House) -> Passwords:
 
 
 def _build_sessions(house: House) -> None:
-    audit, lifetime = house.get(Audit), timedelta(days=house.settings.session_days)
+    audit, settings = house.get(Audit), house.settings
     house.put(
         CustomerSessions(
-            WALLET, customer_of, tokens=_tokens(house, WALLET), audit=audit, lifetime=lifetime
+            WALLET,
+            customer_of,
+            tokens=_tokens(house, WALLET),
+            audit=audit,
+            lifetime=timedelta(days=settings.session_days),
         )
     )
     house.put(
         OperatorSessions(
-            CONSOLE, operator_of, tokens=_tokens(house, CONSOLE), audit=audit, lifetime=lifetime
+            CONSOLE,
+            operator_of,
+            tokens=_tokens(house, CONSOLE),
+            audit=audit,
+            lifetime=timedelta(hours=settings.operator_session_hours),
+            idle=timedelta(minutes=settings.operator_idle_minutes),
         )
     )
 
@@ -150,14 +160,15 @@ def _build_customers(house: House, passwords: Passwords) -> None:
             devices=house.get(Devices),
         )
     )
+    own = OwnPassword(house.db, passwords=passwords, limiter=limiter, limit=limit, audit=audit)
+    house.put(own)
     house.put(
         PasswordChange(
             house.db,
             customers=house.get(Customers),
+            own=own,
             passwords=passwords,
             sessions=sessions,
-            limiter=limiter,
-            limit=limit,
             audit=audit,
             outbox=house.get(Outbox),
         )
@@ -196,6 +207,7 @@ def _build_recovery(house: House, passwords: Passwords) -> None:
             factors=house.get(CustomerFactors),
             guards=house.get(Guards),
             keys=house.get(ApiKeys),
+            devices=house.get(Devices),
             sessions=house.get(CustomerSessions),
             stop_codes=house.get(StopCodes),
             limiter=house.get(RateLimiter),

@@ -4,6 +4,7 @@ from datetime import datetime
 from uuid import UUID
 
 from hazina.identity.customers import Customers
+from hazina.identity.own_password import OwnPassword, PasswordWrong
 from hazina.identity.passwords import Passwords
 from hazina.identity.people import WALLET
 from hazina.identity.repository import Accounts, Credentials
@@ -11,21 +12,7 @@ from hazina.identity.sessions import CustomerSessions
 from hazina.infra.audit import Audit
 from hazina.infra.db import Database, Tx
 from hazina.infra.outbox import Outbox
-from hazina.infra.ratelimit import RateLimiter
 from hazina.kernel.actor import Actor
-from hazina.kernel.errors import Kind, NotFound, Refusal
-
-
-class PasswordWrong(Refusal):
-    """The current password that was given is not the current one."""
-
-    code = "password_wrong"
-    kind = Kind.FORBIDDEN
-    message = "That is not your current password."
-    action = "Type the password you sign in with."
-
-    def __init__(self) -> None:
-        super().__init__(details={"field": "current_password"})
 
 
 class PasswordChange:
@@ -36,10 +23,9 @@ class PasswordChange:
         db: Database,
         *,
         customers: Customers,
+        own: OwnPassword,
         passwords: Passwords,
         sessions: CustomerSessions,
-        limiter: RateLimiter,
-        limit: str,
         audit: Audit,
         outbox: Outbox,
     ) -> None:
@@ -48,8 +34,7 @@ class PasswordChange:
         self._customers = customers
         self._passwords = passwords
         self._sessions = sessions
-        self._limiter = limiter
-        self._limit = limit
+        self._own = own
         self._audit = audit
         self._outbox = outbox
 
@@ -69,14 +54,7 @@ class PasswordChange:
         other finds its current password wrong. Raises: RateLimited, PasswordWrong, PasswordWeak.
         """
         # Whoever holds a stolen session must not be able to guess the password through it.
-        await self._limiter.check(self._limit, "password", str(customer_id))
-        known = await self._accounts.find_by_id(self._db, customer_id)
-        if known is None:
-            raise NotFound
-        right = await self._passwords.matches(known.password_hash, current)
-        if not right:
-            await self._db.run(lambda tx: self._refused(tx, known, actor, now))
-            raise PasswordWrong
+        known = await self._own.prove(customer_id, current, actor, now, act="password_change")
         await self._check(known, new)
         hashed = await self._passwords.hash(new)
         return await self._db.run(lambda tx: self._set(tx, known, hashed, keep_session, actor, now))
@@ -100,9 +78,4 @@ class PasswordChange:
         await self._outbox.emit(tx, "customer.password_changed", customer_id, payload, now)
         return await self._sessions.revoke_others(
             tx, customer_id, actor, now, keep=keep, why="password changed"
-        )
-
-    async def _refused(self, tx: Tx, known: Credentials, actor: Actor, now: datetime) -> None:
-        await self._audit.record(
-            tx, actor, "customer.password_change_refused", "customer", known.account_id, now=now
         )

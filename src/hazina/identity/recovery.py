@@ -14,6 +14,7 @@ from uuid import UUID
 from hazina.identity.api_keys import ApiKeys
 from hazina.identity.codes import Challenges, CodeWay, Purpose
 from hazina.identity.customers import Customers
+from hazina.identity.devices import Devices
 from hazina.identity.freeze import Guards, StopCodes
 from hazina.identity.names import UsernameInvalid, parse_username
 from hazina.identity.passwords import Passwords
@@ -26,6 +27,7 @@ from hazina.identity.second_factor import (
 )
 from hazina.identity.sessions import CustomerSessions
 from hazina.infra.audit import Audit
+from hazina.infra.client_ip import network_of
 from hazina.infra.db import Database, Row, Tx
 from hazina.infra.outbox import Outbox
 from hazina.infra.ratelimit import RateLimiter
@@ -33,7 +35,11 @@ from hazina.kernel.actor import Actor
 from hazina.kernel.errors import Kind, Refusal
 
 STOP_FOR = timedelta(days=7)  # how long the code of a notice freezes
-START_LIMITS = ("3/hour", "10/day")  # codes cost money, and phones should not ring all night
+# Codes cost money, and phones should not ring all night. Each asker is counted for each name, so
+# that nobody uses up somebody else's starts; what all strangers together may start is bounded more
+# widely, and a device that is known to the account is no stranger.
+START_LIMITS = ("3/hour", "10/day")
+STRANGERS_LIMITS = ("6/hour", "30/day")
 
 RECENT = """
 SELECT id FROM identity.challenge
@@ -98,6 +104,7 @@ class AccountRecovery:
         factors: CustomerFactors,
         guards: Guards,
         keys: ApiKeys,
+        devices: Devices,
         sessions: CustomerSessions,
         stop_codes: StopCodes,
         limiter: RateLimiter,
@@ -113,6 +120,7 @@ class AccountRecovery:
         self._factors = factors
         self._guards = guards
         self._keys = keys
+        self._devices = devices
         self._sessions = sessions
         self._stop_codes = stop_codes
         self._limiter = limiter
@@ -120,14 +128,21 @@ class AccountRecovery:
         self._audit = audit
         self._outbox = outbox
 
-    async def start(self, username: str, origin: Actor, now: datetime) -> UUID:
+    async def start(
+        self, username: str, origin: Actor, now: datetime, *, device: str | None = None
+    ) -> UUID:
         """This will begin, and have a code sent to the account's phone if there is one. The
-        answer and its time do not tell. Raises: RateLimited."""
+        answer and its time do not tell. ``device`` is the token of a device that was here before.
+        Raises: RateLimited."""
         await self._limiter.check(self._limit, "recovery", "ip", origin.ip or "-")
         name = _name(username)
         for limit in START_LIMITS:
-            await self._limiter.check(limit, "recovery", limit, name)
+            await self._limiter.check(limit, "recovery", limit, network_of(origin.ip), name)
         known = await self._accounts.find(self._db, name)
+        whose = known.account_id if known else None
+        if not await self._devices.knows(self._db, whose, device):
+            for limit in STRANGERS_LIMITS:
+                await self._limiter.check(limit, "recovery", "strangers", limit, name)
 
         async def begin(tx: Tx) -> UUID:
             whose = None if known is None or known.disabled else known.account_id

@@ -26,8 +26,9 @@ def _config(**example: JsonValue) -> ConfigDict:
 class StartIn(BaseModel):
     """Whose account it is."""
 
-    model_config = _config(username="demo")
+    model_config = _config(username="demo", device_token=None)
     username: Username
+    device_token: Annotated[str | None, Field(max_length=128, repr=False)] = None
 
 
 class StartOut(BaseModel):
@@ -64,7 +65,9 @@ class StopIn(BaseModel):
 async def start(request: Request, body: StartIn, origin: VisitorDep) -> StartOut:
     """Begin: a code goes to the account's phone."""
     house = house_of(request)
-    begun = await house.get(AccountRecovery).start(body.username, origin, house.clock.now())
+    begun = await house.get(AccountRecovery).start(
+        body.username, origin, house.clock.now(), device=body.device_token
+    )
     return StartOut(recovery_id=wire_id(PREFIX, begun))
 
 

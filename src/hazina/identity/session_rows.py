@@ -52,7 +52,7 @@ BY_COOKIE = """
        AND s.revoked_at IS NULL AND s.expires_at > $2 AND a.disabled_at IS NULL
 """
 LIVE = """
-    SELECT s.account_id, s.expires_at
+    SELECT s.account_id, s.expires_at, s.last_seen_at
       FROM {sessions} s JOIN {accounts} a ON a.id = s.account_id
      WHERE s.id = $1 AND s.revoked_at IS NULL AND s.expires_at > $2 AND a.disabled_at IS NULL
 """

@@ -73,7 +73,7 @@ class SignedIn(Generic[P]):
 
 
 class Sessions(Generic[P]):
-    """The sessions of one realm."""
+    """The sessions of one realm. ``idle``: one that nothing was asked of for so long is over."""
 
     def __init__(
         self,
@@ -83,6 +83,7 @@ class Sessions(Generic[P]):
         tokens: AccessTokens,
         audit: Audit,
         lifetime: timedelta,
+        idle: timedelta | None = None,
     ) -> None:
         self.realm = realm
         self._rows = SessionRows(realm)
@@ -90,6 +91,8 @@ class Sessions(Generic[P]):
         self._tokens = tokens
         self._audit = audit
         self._lifetime = lifetime
+        self._idle = idle
+        self._seen_every = min(SEEN_EVERY, idle / 10) if idle else SEEN_EVERY
 
     async def open_api(self, tx: Tx, account_id: UUID, origin: Actor, now: datetime) -> Tokens:
         """This will open a session that lives by access and refresh tokens."""
@@ -187,12 +190,15 @@ class Sessions(Generic[P]):
     async def _signed_in(
         self, db: Reads, row: Row | None, origin: Actor, now: datetime
     ) -> SignedIn[P]:
-        if row is None:
+        if row is None or self._is_idle(row, now):
             raise NotSignedIn
-        if now - row["last_seen_at"] > SEEN_EVERY:
+        if now - row["last_seen_at"] > self._seen_every:
             agent = _short(origin.user_agent)
             await self._rows.touch(db, row["session_id"], now, origin.ip, agent)
         return SignedIn(self._person_of(row), row["session_id"], row["expires_at"])
+
+    def _is_idle(self, row: Row, now: datetime) -> bool:
+        return self._idle is not None and now - row["last_seen_at"] > self._idle
 
     async def _rotate(self, tx: Tx, hashed: bytes, origin: Actor, now: datetime) -> Tokens | None:
         session_id = await self._rows.use_token(tx, hashed, now)
@@ -200,7 +206,7 @@ class Sessions(Generic[P]):
             await self._end_family(tx, hashed, origin, now)
             return None
         live = await self._rows.find_live(tx, session_id, now)
-        if live is None:
+        if live is None or self._is_idle(live, now):
             return None
         await self._rows.touch(tx, session_id, now, origin.ip, _short(origin.user_agent))
         return await self._issue(tx, live["account_id"], session_id, live["expires_at"], now)

@@ -49,6 +49,14 @@ def client_ip(peer: str | None, forwarded_for: Sequence[str], trusted: Networks)
     return _text(seen)
 
 
+def network_of(address: str | None) -> str:
+    """What counts as one caller: an IPv4 address, but of IPv6 the /64 that one line is given."""
+    found = _read(address or "")
+    if isinstance(found, IPv6Address):
+        return str(ip_network((found, 64), strict=False))
+    return str(found) if found else "-"
+
+
 def _text(address: str | None) -> str | None:
     found = _read(address or "")
     return None if found is None else str(found)

@@ -4,7 +4,7 @@
 puts its own services in. Nothing here knows a slice by name.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -69,7 +69,8 @@ class Manifest:
 
     ``migrations`` and ``templates`` are folders beside the manifest. ``routes`` are JSON routers
     mounted under /api/v1, ``pages`` go to the customer shell, ``console`` to the operators',
-    ``callbacks`` outside both (rails). All are made after ``build`` ran.
+    ``callbacks`` outside both (rails). All are made after ``build`` ran. ``uploads`` are the paths
+    of pages to which people bring files, each with the setting that says how many megabytes.
     """
 
     name: str
@@ -82,3 +83,4 @@ class Manifest:
     callbacks: Sequence[APIRouter] = ()
     wallet_nav: Sequence[NavItem] = ()
     console_nav: Sequence[NavItem] = field(default=())
+    uploads: Mapping[str, str] = field(default_factory=dict)

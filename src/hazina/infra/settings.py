@@ -91,6 +91,12 @@ class Settings(BaseSettings):
     # Identity.
     access_token_minutes: int = Field(default=15, ge=1, le=120)
     session_days: int = Field(default=30, ge=1, le=365)
+    operator_session_hours: int = Field(
+        default=12, ge=1, le=168, description="How long an operator stays signed in."
+    )
+    operator_idle_minutes: int = Field(
+        default=30, ge=5, le=720, description="An operator's session ends when idle for so long."
+    )
     password_memory_kib: int = Field(
         default=19_456, ge=8, le=1_048_576, description="Argon2id's memory for one hash."
     )
@@ -150,6 +156,9 @@ class Settings(BaseSettings):
         default="100:0,1500:5,5000:9,20000:11,150000:13,250000:13",
         description="up-to-shillings:charge-shillings, ascending; what M-Pesa takes from us.",
     )
+    statement_max_mb: int = Field(
+        default=32, ge=1, le=64, description="The longest M-Pesa statement the console takes."
+    )
     mpesa_utility_low_kes: int = Field(
         default=50_000, ge=0, description="Below this the utility account raises an alarm."
     )
@@ -174,6 +183,9 @@ class Settings(BaseSettings):
     withdrawal_daily_limit_kes: int = Field(default=500_000, ge=0)
     quote_lifetime_s: int = Field(default=60, ge=5, le=600)
     gold_min_kes: int = Field(default=10, ge=1, description="The smallest purchase or sale.")
+    gold_low_grams: int = Field(
+        default=100, ge=0, description="Less gold for sale than this is called short."
+    )
     gold_max_kes: int = Field(default=5_000_000, ge=1, description="The largest, at once.")
     in_transit_limit_kes: int = Field(
         default=50_000, ge=0, description="Paid by query without receipt is credited up to this."

@@ -20,6 +20,7 @@ class Code(StrEnum):
     DEPOSIT = "deposit"  # M-Pesa holds the customer's shillings for us, we owe them to the customer
     DEPOSIT_IN_TRANSIT = "deposit_in_transit"  # paid by M-Pesa's word, the receipt is not known yet
     DEPOSIT_RECEIPTED = "deposit_receipted"  # the receipt of a deposit in transit has come
+    DEPOSIT_UNPAID = "deposit_unpaid"  # what was given on M-Pesa's word goes back: no receipt came
     DEPOSIT_SUSPENSE = "deposit_suspense"  # shillings came that nobody can be given yet
     SUSPENSE_ALLOCATED = "suspense_allocated"  # two persons found whose the shillings are
     SUSPENSE_RETURNED = "suspense_returned"  # M-Pesa sent the shillings back to who paid
@@ -32,6 +33,7 @@ class Code(StrEnum):
 
     # Shillings out
     WITHDRAWAL = "withdrawal"  # M-Pesa pays the customer, we owe them that much less
+    WITHDRAWAL_LATE = "withdrawal_late"  # paid after all that was called failed, and freed
     WITHDRAWAL_FEE = "withdrawal_fee"  # the customer pays our fee for a withdrawal
     FEE_EXCISE = "fee_excise"  # the part of our fee that is the state's
     MPESA_CHARGE = "mpesa_charge"  # what M-Pesa takes from us for a payment

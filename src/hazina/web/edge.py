@@ -9,7 +9,7 @@ and together as long as the query of an authenticated read (docs/decisions/0045-
 import time
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -38,10 +38,15 @@ _NOT_KEPT = (_CACHE, b"no-store")
 @dataclass(frozen=True, slots=True)
 class EdgePlan:
     """What makes one edge differ from the other. ``headers`` go with every answer, whatever a
-    handler said; where there are none, answers are for machines and nothing is packed."""
+    handler said; where there are none, answers are for machines and nothing is packed. ``larger``:
+    limits of their own for the few paths to which people bring files."""
 
     limit_bytes: int = LIMIT_BYTES
     headers: Mapping[bytes, bytes] | None = None
+    larger: Mapping[str, int] = field(default_factory=dict)
+
+    def limit_of(self, path: str) -> int:
+        return self.larger.get(path, self.limit_bytes)
 
 
 class HouseApp(FastAPI):
@@ -85,7 +90,8 @@ class Edge:
         heads = dict(scope["headers"])
         given = given_id(heads) or new_id().hex
         scope.setdefault("state", {})["request_id"] = given
-        exchange = Exchange(self._plan, heads, given, receive, send)
+        limit = self._plan.limit_of(scope["path"])
+        exchange = Exchange(self._plan, limit, heads, given, receive, send)
         method = scope["method"]
         bound = structlog.contextvars.bind_contextvars(request_id=given)
         try:
@@ -101,7 +107,11 @@ class Edge:
 
     async def _answer(self, scope: Scope, heads: Mapping[bytes, bytes], to: "Exchange") -> None:
         try:
-            response = self._too_large(scope, heads) or await self._read_only.refuse(scope)
+            response: Response | None
+            if announced(heads) > to.limit_bytes:
+                response = answer(Request(scope), BodyTooLarge(), 413)
+            else:
+                response = await self._read_only.refuse(scope)
             if response is not None:
                 await response(scope, to.receive, to.send)
             else:
@@ -128,11 +138,6 @@ class Edge:
             scope["fastapi_middleware_astack"] = files
             await way.app(scope, to.receive, to.send)
 
-    def _too_large(self, scope: Scope, heads: Mapping[bytes, bytes]) -> Response | None:
-        if announced(heads) <= self._plan.limit_bytes:
-            return None
-        return answer(Request(scope), BodyTooLarge(), 413)
-
 
 class Exchange:
     """One request's messages: its body is counted, its answer gets headers and is packed."""
@@ -146,18 +151,21 @@ class Exchange:
         "_receive",
         "_send",
         "begun",
+        "limit_bytes",
         "status",
     )
 
     def __init__(
         self,
         plan: EdgePlan,
+        limit_bytes: int,
         heads: Mapping[bytes, bytes],
         request_id: str,
         receive: Receive,
         send: Send,
     ) -> None:
         self._plan = plan
+        self.limit_bytes = limit_bytes
         self._heads = heads
         self._id = request_id
         self._receive = receive
@@ -171,7 +179,7 @@ class Exchange:
         """Raises: HTTPException, 413, once more was sent than is read here."""
         message = await self._receive()
         self._read += len(message.get("body", b""))
-        if self._read > self._plan.limit_bytes:
+        if self._read > self.limit_bytes:
             raise HTTPException(413)
         return message
 

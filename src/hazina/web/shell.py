@@ -26,14 +26,16 @@ from hazina.desk.webkit.templates import (
     set_preference,
 )
 from hazina.infra.house import House, Manifest, NavItem
-from hazina.infra.settings import MpesaMode
+from hazina.infra.settings import MpesaMode, Settings
 from hazina.infra.tracing import FRAMEWORKS_OWN
 from hazina.infra.vault import Vault
 from hazina.web import vitals
+from hazina.web.body import LIMIT_BYTES
 from hazina.web.edge import EdgePlan, HouseApp
 from hazina.web.errors import install_errors
 from hazina.web.table import mounted
 
+MEGABYTE = 1024 * 1024
 _NEXT_THEME = {"": "dark", "dark": "light", "light": "dark"}
 
 preferences = APIRouter(include_in_schema=False)
@@ -56,7 +58,7 @@ def make_app(
     """This will make a shell without routes of its own; ``heads`` is what ``/readyz`` expects."""
     headers = safety_headers(https=house.settings.cookie_secure)
     app = HouseApp(
-        EdgePlan(headers=headers),
+        EdgePlan(headers=headers, larger=_larger(house.settings, manifests)),
         title="Hazina",
         version=hazina.__version__,
         docs_url=None,
@@ -121,6 +123,15 @@ async def prefer(
         hidden = request.cookies.get(AMOUNTS_COOKIE) == "hidden"
         set_preference(response, AMOUNTS_COOKIE, "shown" if hidden else "hidden")
     return response
+
+
+def _larger(settings: Settings, manifests: Sequence[Manifest]) -> dict[str, int]:
+    """At what paths slices take files, and how long those may be; the form around has room."""
+    return {
+        path: getattr(settings, setting) * MEGABYTE + LIMIT_BYTES
+        for one in manifests
+        for path, setting in one.uploads.items()
+    }
 
 
 def _with_own(folders: Mapping[str, Path], plan: ShellPlan) -> dict[str, Path]:

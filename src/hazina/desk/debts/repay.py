@@ -28,7 +28,16 @@ from hazina.ledger.service import Ledger
 
 TABLE = StateTable("desk.debt", MACHINE)
 # These are how debts come and go: judged by nobody.
-OWN = frozenset({Code.CLAW_BACK, Code.CLAW_BACK_OWED, Code.DEBT_REPAID, Code.DEBT_WRITTEN_OFF})
+OWN = frozenset(
+    {
+        Code.CLAW_BACK,
+        Code.WITHDRAWAL_LATE,
+        Code.DEPOSIT_UNPAID,
+        Code.CLAW_BACK_OWED,
+        Code.DEBT_REPAID,
+        Code.DEBT_WRITTEN_OFF,
+    }
+)
 FREEING = (TransferKind.POST_PENDING, TransferKind.VOID_PENDING)
 
 

@@ -5,6 +5,7 @@ compares the two. Every method joins the caller's transaction; those that post d
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
@@ -30,6 +31,19 @@ from hazina.ledger.service import Ledger
 
 WRITE_OFF = "debt.write_off"
 MOST_LISTED = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """Why something is taken from a customer: what the movement is called in the books, and the
+    facts that are told, where they had all of it and where they owe some."""
+
+    code: Code
+    told: str
+    told_owing: str
+
+
+REVERSED = Loss(Code.CLAW_BACK, "customer.clawed_back", "customer.owes")
 
 
 class Debts:
@@ -59,9 +73,11 @@ class Debts:
         group: UUID,
         actor: Actor,
         now: datetime,
+        why: Loss = REVERSED,
+        also: Sequence[Transfer] = (),
     ) -> Money:
         """This will give ``to`` back what a customer was given, as ``group``: what they have of it,
-        and for the rest a debt. Answers what is owed now.
+        and for the rest a debt. ``also`` is booked with it. Answers what is owed now.
 
         Waits for whatever is being booked for the customer. Posts, as the last act.
         """
@@ -76,9 +92,7 @@ class Debts:
         if taken:
             still = Terms(if_debit_version=balance.version)
             facts = {"receipt": cause}
-            transfers = [
-                move(wallet, to, taken, Code.CLAW_BACK, about, metadata=facts, terms=still)
-            ]
+            transfers = [move(wallet, to, taken, why.code, about, metadata=facts, terms=still)]
         if owed:
             transfers.append(await self._open(tx, customer_id, owed, to, cause, actor, now))
         payload = {
@@ -87,9 +101,9 @@ class Debts:
             "owed": owed.decimal,
             "receipt": cause,
         }
-        topic = "customer.owes" if owed else "customer.clawed_back"
+        topic = why.told_owing if owed else why.told
         await self._outbox.emit(tx, topic, customer_id, payload, now)
-        results = await self._ledger.post(tx, linked(transfers, group), actor)
+        results = await self._ledger.post(tx, linked([*transfers, *also], group), actor)
         if fault := first_fault(results):
             # A hold of the customer's was let go of, or the account frozen, since we looked.
             raise RetryTransaction(fault.code.value)

@@ -203,8 +203,8 @@ class RecoverMessages:
     async def count(self, reader: Reader) -> int:  # noqa: ARG002
         return 0
 
-    async def unknown(self, reader: Reader, moved: Sequence[Moved]) -> list[Moved]:  # noqa: ARG002
-        return []
+    async def explained(self, reader: Reader, moved: Sequence[Moved]) -> set[str]:  # noqa: ARG002
+        return set()
 
 
 async def _move(

@@ -148,6 +148,72 @@ TEMPLATES: dict[str, Template] = {
         ("{amount} paid out", "{amount} was paid to {phone} by M-Pesa. Receipt {receipt}."),
         ("{amount} zimelipwa", "{amount} zimelipwa kwa {phone} na M-Pesa. Risiti {receipt}."),
     ),
+    "paid_late": _money(
+        (
+            "{amount} was paid after all",
+            (
+                "M-Pesa paid you {amount}, receipt {receipt}, after it had told us it did not."
+                " {amount} left your wallet for it; we ask no fee."
+            ),
+        ),
+        (
+            "{amount} zililipwa",
+            (
+                "M-Pesa ilikulipa {amount}, risiti {receipt}, baada ya kutuambia haikulipa."
+                " {amount} zimetoka kwenye pochi yako; hatutozi ada."
+            ),
+        ),
+    ),
+    "paid_late_owes": _money(
+        (
+            "{amount} was paid after all",
+            (
+                "M-Pesa paid you {amount}, receipt {receipt}, after it had told us it did not."
+                " {owed} of it was spent: you owe it, and what comes to your wallet repays it"
+                " first."
+            ),
+        ),
+        (
+            "{amount} zililipwa",
+            (
+                "M-Pesa ilikulipa {amount}, risiti {receipt}, baada ya kutuambia haikulipa."
+                " {owed} zilikuwa zimetumika: unadaiwa, na zitakazoingia zitalipa deni kwanza."
+            ),
+        ),
+    ),
+    "unpaid": _money(
+        (
+            "{amount} was never paid",
+            (
+                "M-Pesa told us that your deposit of {amount} was paid, and has no receipt of it."
+                " What we gave you for it left your wallet again."
+            ),
+        ),
+        (
+            "{amount} hazikulipwa",
+            (
+                "M-Pesa ilituambia kuwa {amount} ulizoweka zililipwa, lakini haina risiti yake."
+                " Tulizokupa zimetoka tena kwenye pochi yako."
+            ),
+        ),
+    ),
+    "unpaid_owes": _money(
+        (
+            "{amount} was never paid",
+            (
+                "M-Pesa told us that your deposit of {amount} was paid, and has no receipt of it."
+                " {owed} of it was spent: you owe it, and what comes to your wallet repays it"
+                " first."
+            ),
+        ),
+        (
+            "{amount} hazikulipwa",
+            (
+                "M-Pesa ilituambia kuwa {amount} ulizoweka zililipwa, lakini haina risiti yake."
+                " {owed} zilikuwa zimetumika: unadaiwa, na zitakazoingia zitalipa deni kwanza."
+            ),
+        ),
+    ),
     "withdrawal_failed": _money(
         (
             "Withdrawal not paid",

@@ -64,7 +64,9 @@ def scale_for(values: Sequence[Number], *, from_zero: bool = False, marks: int =
     high = max((Decimal(v) for v in values), default=Decimal(0))
     if from_zero:
         low, high = min(low, Decimal(0)), max(high, Decimal(0))
-    if low == high:
+    if low == high == 0:
+        high = Decimal(marks)  # a month of nothing is a line on the ground, not one in mid-air
+    elif low == high:
         pad = abs(low) / 10 or Decimal(1)
         low, high = (Decimal(0) if from_zero and low >= 0 else low - pad), high + pad
     step = _round_step((high - low) / marks)

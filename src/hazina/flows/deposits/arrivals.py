@@ -1,5 +1,6 @@
 """The one door into mpesa:collection, and payments whose reference names a prompt of ours."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -21,11 +22,13 @@ from hazina.kernel.money import KES, Money
 log = structlog.stdlib.get_logger()
 
 BY_REFERENCE = "SELECT id, receipt FROM deposits.deposit WHERE reference = $1"
-STATE = "SELECT state FROM deposits.deposit WHERE id = $1"
+STATE = "SELECT state, code FROM deposits.deposit WHERE id = $1"
+OTHER_AMOUNT = "another amount than the prompt asked for"
 OWNER = "SELECT customer_id FROM deposits.deposit WHERE id = $1"
 RECEIPT = """
 SELECT receipt, amount, deposit_id, payment_id FROM deposits.mpesa_receipt WHERE receipt = $1
 """
+KNOWN = "SELECT receipt FROM deposits.mpesa_receipt WHERE receipt = ANY($1)"
 TAKE = """
 INSERT INTO deposits.mpesa_receipt
     (receipt, amount, payment_id, group_id, completed_at, received_at)
@@ -70,6 +73,10 @@ class Arrivals:
         amount = KES.units(int(row["amount"]))
         return Taken(row["receipt"], amount, row["deposit_id"], row["payment_id"])
 
+    async def known_receipts(self, reader: Reader, receipts: Sequence[str]) -> set[str]:
+        """Those of ``receipts`` that have opened the door."""
+        return {row["receipt"] for row in await reader.fetch(KNOWN, list(receipts))}
+
     async def take(
         self, tx: Tx, payment: Payment, payment_id: UUID, group: UUID, now: datetime
     ) -> bool:
@@ -93,6 +100,12 @@ class Arrivals:
         """Whether a prompt was paid with another amount, and the shillings wait in suspense."""
         row = await reader.fetchrow(STATE, deposit_id)
         return row is not None and row["state"] == DepositState.SUSPENDED.value
+
+    async def why_suspended(self, reader: Reader, deposit_id: UUID) -> str:
+        """Why a prompt's shillings wait in suspense."""
+        row = await reader.fetchrow(STATE, deposit_id)
+        gone = row is not None and row["code"] == "account_closed"
+        return "the customer's account is closed" if gone else OTHER_AMOUNT
 
     async def owner_of(self, reader: Reader, deposit_id: UUID) -> UUID:
         """Whose deposit it is. Raises: NotFound."""

@@ -123,11 +123,11 @@ class Listener:
         verdict = judge(row, claim, trusted=message.trusted)
         if verdict is Verdict.ASK and row["checkout_request_id"] is None:
             await tx.execute(
-                "UPDATE deposits.deposit SET merchant_request_id = $2, checkout_request_id = $3,"
-                " ids_from = 'callback' WHERE id = $1",
+                sql.ADOPT_FROM_CALLBACK,
                 deposit_id,
                 claim.merchant_request_id,
                 claim.checkout_request_id,
+                self._clock.now() + self._first_pause,
             )
         if verdict is Verdict.COUNTS:
             try:

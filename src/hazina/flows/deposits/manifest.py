@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from hazina.desk.debts.service import Debts
 from hazina.desk.limits import Limits
 from hazina.desk.recovery import Recovery
 from hazina.desk.switches import Switches
@@ -41,6 +42,7 @@ def build(house: House) -> None:
         house.get(Outbox),
         house.get(Tariffs),
         purposes,
+        house.get(Debts),
     )
     deposits = Deposits(
         house.settings,

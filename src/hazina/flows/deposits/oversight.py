@@ -1,6 +1,7 @@
 """Deposits as operators see them: everybody's, read only, never with a whole phone number."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from uuid import UUID
 
 from hazina.flows.deposits.repository import Reader
@@ -29,6 +30,11 @@ ORDER BY state_since, id LIMIT $1
 DUE_NOW = """
 UPDATE deposits.deposit SET next_attempt_at = $2
 WHERE id = $1 AND state IN ('prompted', 'unknown') AND checkout_request_id IS NOT NULL
+"""
+# M-Pesa's list shows 48 hours: what was asked for before it can no longer be found there.
+LISTED_SINCE = """
+SELECT min(requested_at) AS since FROM deposits.deposit
+WHERE state IN ('unknown', 'confirmed') AND state_since > $1
 """
 BY_ID = "SELECT * FROM deposits.deposit WHERE id = $1"
 RECEIPTS = """
@@ -66,6 +72,12 @@ async def list_questions(
     return [watched(row) for row in rows]
 
 
+async def oldest_unlisted(reader: Reader, since: datetime) -> datetime | None:
+    """When the oldest prompt was asked for that came to wait for M-Pesa's list after ``since``."""
+    row = await reader.fetchrow(LISTED_SINCE, since)
+    return row["since"] if row else None
+
+
 async def find_row(tx: Tx, deposit_id: UUID) -> Row:
     """Raises: NotFound."""
     row = await tx.fetchrow(BY_ID, deposit_id)
@@ -92,6 +104,9 @@ def watched(row: Row) -> Watched:
     )
 
 
+LISTED = "M-Pesa's list is read for it; after 48 hours the statement, then two persons"
+
+
 def waiting(row: Row) -> tuple[str, str]:
     """What a deposit waits for, and what happens next by itself or by whom."""
     due = row["next_attempt_at"]
@@ -105,9 +120,9 @@ def waiting(row: Row) -> tuple[str, str]:
         case S.UNKNOWN if due:
             return "M-Pesa's word", at("M-Pesa is asked", due)
         case S.UNKNOWN:
-            return "A callback", "Nothing can be asked: look in M-Pesa's statement"
+            return "A callback, or M-Pesa's list", LISTED
         case S.CONFIRMED:
-            return "M-Pesa's receipt", "A late callback or the statement brings it"
+            return "M-Pesa's receipt", LISTED
         case S.SUSPENDED:
             return "A person", "Give the shillings to whom they belong, or send them back"
         case S.PAID | S.TAKEN_BACK | S.FAILED:

@@ -70,12 +70,10 @@ class RecoverDeposits:
         row = await reader.fetchrow(COUNT)
         return int(row["n"]) if row else 0
 
-    async def unknown(self, reader: Reader, moved: Sequence[Moved]) -> list[Moved]:
-        """Payments in whose receipt opened no door of ours."""
-        inward = [line for line in moved if line.inward]
-        rows = await reader.fetch(EXPLAINED, [line.receipt for line in inward])
-        known = {row["receipt"] for row in rows}
-        return [line for line in inward if line.receipt not in known]
+    async def explained(self, reader: Reader, moved: Sequence[Moved]) -> set[str]:
+        """Payments in whose receipt opened the door, a prompt's or one that came unasked."""
+        inward = [line.receipt for line in moved if line.inward]
+        return {row["receipt"] for row in await reader.fetch(EXPLAINED, inward)}
 
     async def _doubt(self, tx: Tx, row: Row, now: datetime) -> None:
         if row["state"] == DepositState.SENDING.value:

@@ -54,6 +54,17 @@ INSERT INTO deposits.mpesa_receipt
     (receipt, amount, deposit_id, group_id, completed_at, received_at)
 VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (receipt) DO NOTHING RETURNING true
 """
+# Ids make a deposit one that can be asked about: an unknown one that waited for them is due then.
+_ADOPT = """
+UPDATE deposits.deposit
+SET merchant_request_id = $2, checkout_request_id = $3, ids_from = '{}',
+    next_attempt_at = CASE WHEN state = 'unknown' THEN coalesce(next_attempt_at, $4)
+                           ELSE next_attempt_at END
+WHERE id = $1
+"""
+ADOPT_FROM_CALLBACK = _ADOPT.format("callback")
+ADOPT_FROM_RESPONSE = _ADOPT.format("response")
+PLANNED = "UPDATE deposits.deposit SET plan = $2 WHERE id = $1"
 RECEIPT_OWNER = "SELECT deposit_id FROM deposits.mpesa_receipt WHERE receipt = $1"
 
 

@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 
 from hazina.desk.switches import Switch, Switches
+from hazina.flows.deposits import repository as sql
 from hazina.flows.deposits.request import TABLE, phone_context
 from hazina.flows.deposits.settle import Settlement
 from hazina.flows.deposits.states import DepositEvent, DepositState
@@ -17,10 +18,6 @@ from hazina.kernel.outcome import Outcome
 from hazina.rails.ports import Collection, CollectionAccepted, PreparedCall, Rails
 
 DESCRIPTION = "Wallet top up"
-ADOPT = """
-UPDATE deposits.deposit
-SET merchant_request_id = $2, checkout_request_id = $3, ids_from = 'response' WHERE id = $1
-"""
 
 
 class Sender(OutwardCall[CollectionAccepted]):
@@ -67,7 +64,7 @@ class Sender(OutwardCall[CollectionAccepted]):
     async def accepted(self, tx: Tx, row: Row, value: CollectionAccepted, now: datetime) -> None:
         """The response's ids are adopted whatever happened meanwhile; they are the trusted ones."""
         ids = (value.merchant_request_id, value.checkout_request_id)
-        await tx.execute(ADOPT, row["id"], *ids)
+        await tx.execute(sql.ADOPT_FROM_RESPONSE, row["id"], *ids, now + self._query_after)
         if row["state"] == self.sending:
             changes = {"next_attempt_at": now + self._query_after}
             await TABLE.move(tx, row, DepositEvent.ACCEPTED, now=now, actor=SYSTEM, changes=changes)

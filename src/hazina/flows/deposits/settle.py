@@ -11,6 +11,8 @@ from uuid import UUID
 
 import structlog
 
+from hazina.desk.debts.repay import DebtOutstanding
+from hazina.desk.debts.service import Debts, Loss
 from hazina.desk.limits import Limits
 from hazina.flows.deposits import postings
 from hazina.flows.deposits import repository as sql
@@ -21,16 +23,21 @@ from hazina.flows.plan import Plan
 from hazina.flows.treasury.tariffs import Tariffs
 from hazina.flows.treasury.terms import TariffKind
 from hazina.infra.alarms import Alarm
-from hazina.infra.db import RETRYABLE, Row, Tx
+from hazina.infra.db import RETRYABLE, RetryTransaction, Row, Tx
 from hazina.infra.outbox import Outbox
 from hazina.infra.settings import Settings
-from hazina.kernel.actor import SYSTEM
+from hazina.kernel.actor import SYSTEM, Actor
+from hazina.kernel.ids import new_id
+from hazina.kernel.machine import StateMoved
 from hazina.kernel.money import KES, Money
-from hazina.ledger.core import Result, Transfer, first_fault, linked
+from hazina.ledger.codes import Code
+from hazina.ledger.core import Result, ResultCode, Transfer, first_fault, linked
 from hazina.ledger.service import Ledger
 
 log = structlog.stdlib.get_logger()
 UNPLANNED = Alarm("product-not-planned")
+UNPAID = Loss(Code.DEPOSIT_UNPAID, "customer.unpaid", "customer.unpaid_owes")
+CLOSED_WORDS = "It was paid after the account had been closed. We are looking into it."
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +57,10 @@ class NotBooked(Exception):
     """The ledger refused to book money that was received: an alarm, and the job tries again."""
 
 
+class AccountGone(NotBooked):
+    """The customer's account was closed meanwhile: the money goes to suspense."""
+
+
 class Settlement:
     """The transitions that move money. Every method joins the caller's transaction, in which the
     deposit's row is locked, and posts at most once, last."""
@@ -62,8 +73,12 @@ class Settlement:
         outbox: Outbox,
         tariffs: Tariffs,
         purposes: DepositPurposes,
+        debts: Debts,
     ) -> None:
         self._ledger = ledger
+        self._debts = debts
+        # Whose wallet was found closed: that is for ever, and asking each time costs every deposit.
+        self._closed: set[UUID] = set()
         self._limits = limits
         self._outbox = outbox
         self._tariffs = tariffs
@@ -80,13 +95,16 @@ class Settlement:
         asked = KES.units(int(row["amount"]))
         charge = await self.charge(tx, payment, now)
         if payment.amount != asked:
-            await self._mispaid(tx, row, payment, asked, charge, now)
+            words = f"{payment.amount} was paid where {asked} was asked. We are looking into it."
+            await self._set_aside(tx, row, payment, charge, "mispaid", words, now)
         elif int(row["credited"]):
             transfers = postings.receipted(row["id"], asked, payment.receipt, charge)
             changes: dict[str, object] = {"receipt": payment.receipt, "next_attempt_at": None}
             await self._take_receipt(tx, row, payment, transfers, now)
             await self._move(tx, row, DepositEvent.PAID, changes, now)
             await self._post(tx, transfers, Plan())
+        elif row["customer_id"] in self._closed:
+            await self._set_aside(tx, row, payment, charge, "account_closed", CLOSED_WORDS, now)
         else:
             transfers = postings.paid(row["id"], row["customer_id"], asked, payment.receipt, charge)
             await self._take_receipt(tx, row, payment, transfers, now)
@@ -100,11 +118,12 @@ class Settlement:
     async def confirm(self, tx: Tx, row: Row, now: datetime) -> None:
         """This will take M-Pesa's word, given without a receipt, up to the set amount.
 
-        Above it the deposit waits, confirmed but not credited, for its receipt.
+        Above it, or where the account is closed, the deposit waits, confirmed but not credited, for
+        its receipt.
         """
         amount = KES.units(int(row["amount"]))
-        if amount > self._in_transit_limit:
-            log.warning("deposit confirmed above the limit, waits", deposit=str(row["id"]))
+        if amount > self._in_transit_limit or row["customer_id"] in self._closed:
+            log.warning("a deposit is confirmed and not credited", deposit=str(row["id"]))
             changes: dict[str, object] = {"next_attempt_at": None}
             await self._move(tx, row, DepositEvent.CONFIRMED, changes, now)
             return
@@ -125,13 +144,50 @@ class Settlement:
         await self._move(tx, row, event, changes, now, note=words[:300])
         await self._post(tx, [], plan)
 
+    async def unpaid(self, tx: Tx, row: Row, words: str, actor: Actor, now: datetime) -> None:
+        """This will end a deposit that M-Pesa called paid and has no receipt of: what was given for
+        it is taken back, and what is spent of it is owed. Paid after all it counts anew.
+
+        Raises: StateMoved.
+        """
+        if not int(row["credited"]):
+            await self.fail(tx, row, DepositEvent.ABSENT, code="absent", words=words, now=now)
+            return
+        amount = KES.units(int(row["credited"]))
+        await self._limits.release(tx, row["customer_id"], LIMIT_KIND, amount, row["limit_day"])
+        changes: dict[str, object] = {
+            "credited": 0,
+            "code": "absent",
+            "words": words[:300],
+            "next_attempt_at": None,
+        }
+        await self._move(tx, row, DepositEvent.ABSENT, changes, now, note=words[:300])
+        await self._debts.claw_back(
+            tx,
+            customer_id=row["customer_id"],
+            amount=amount,
+            to=postings.IN_TRANSIT,
+            cause=row["reference"],
+            about=postings.reference(row["id"]),
+            group=new_id(),
+            actor=actor,
+            now=now,
+            why=UNPAID,
+        )
+
     async def apply_due_plan(self, tx: Tx, row: Row, now: datetime) -> None:
         """This will try again what a product could not say when its deposit was paid."""
         if row["plan"] != "due":
             return
         handler = self._purposes.get(row["purpose"])
         plan = await handler.paid(tx, _fact(row, row["receipt"], None), now)
-        await self._post_plan(tx, row["id"], [], plan)
+        try:
+            await self._post_plan(tx, row["id"], [], plan)
+        except DebtOutstanding:
+            # The money that came has repaid a debt meanwhile: there is none for the product.
+            lacking = Result(plan.transfers[0].id, ResultCode.INSUFFICIENT_FUNDS, None, None)
+            await plan.refused(tx, lacking)
+            await tx.execute(sql.PLANNED, row["id"], "refused")
 
     async def _credit(
         self,
@@ -153,21 +209,34 @@ class Settlement:
             "plan": "due" if plan is None else row["plan"],
         }
         await self._move(tx, row, event, changes, now)
-        if plan is None or row["purpose"] is None:
-            await self._post(tx, transfers, Plan())
-        else:
-            await self._post_plan(tx, row["id"], transfers, plan)
+        try:
+            if plan is None or row["purpose"] is None:
+                await self._post(tx, transfers, Plan())
+            else:
+                await self._post_plan(tx, row["id"], transfers, plan)
+        except AccountGone as gone:
+            self._closed.add(row["customer_id"])
+            raise RetryTransaction(str(gone)) from gone
 
-    async def _mispaid(
-        self, tx: Tx, row: Row, payment: Payment, asked: Money, charge: Money, now: datetime
+    async def _set_aside(
+        self,
+        tx: Tx,
+        row: Row,
+        payment: Payment,
+        charge: Money,
+        code: str,
+        words: str,
+        now: datetime,
     ) -> None:
-        words = f"{payment.amount} was paid where {asked} was asked. We are looking into it."
+        """The shillings wait in suspense for two persons."""
+        if int(row["credited"]):
+            raise StateMoved(details={"state": row["state"]})  # given already, by M-Pesa's word
         transfers = postings.mispaid(row["id"], payment.amount, payment.receipt, charge)
         await self._take_receipt(tx, row, payment, transfers, now)
         plan = await self._release(tx, row, words, now)
         changes: dict[str, object] = {
             "receipt": payment.receipt,
-            "code": "mispaid",
+            "code": code,
             "words": words,
             "next_attempt_at": None,
             "plan": row["plan"] if row["purpose"] is None else "released",
@@ -206,17 +275,15 @@ class Settlement:
         self, tx: Tx, deposit_id: UUID, transfers: list[Transfer], plan: Plan
     ) -> None:
         fault = await self._post(tx, transfers, plan)
-        await tx.execute(
-            "UPDATE deposits.deposit SET plan = $2 WHERE id = $1",
-            deposit_id,
-            "booked" if fault is None else "refused",
-        )
+        await tx.execute(sql.PLANNED, deposit_id, "booked" if fault is None else "refused")
 
     async def _post(self, tx: Tx, ours: list[Transfer], plan: Plan) -> Result | None:
         """Both groups in one posting; then the plan hears how its own went."""
         theirs = linked(list(plan.transfers))
         results = await self._ledger.post(tx, [*ours, *theirs], SYSTEM)
         if fault := first_fault(results[: len(ours)]):
+            if fault.code is ResultCode.ACCOUNT_CLOSED:
+                raise AccountGone(f"account_closed for transfer {fault.id}")
             raise NotBooked(f"{fault.code.value} for transfer {fault.id}")
         refused = first_fault(results[len(ours) :])
         if refused is None:
@@ -257,6 +324,7 @@ class Settlement:
             "amount": KES.units(int(row["amount"])).decimal,
             "purpose": row["purpose"],
             "receipt": changes.get("receipt"),
+            "code": changes.get("code"),
         }
         await self._outbox.emit(tx, f"deposit.{event.value}", row["id"], payload, now)
 

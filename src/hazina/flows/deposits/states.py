@@ -14,7 +14,7 @@ class DepositState(StrEnum):
     UNKNOWN = "unknown"  # nobody knows yet whether the prompt went out or how it ended
     CONFIRMED = "confirmed"  # M-Pesa says it is paid; the receipt is not here yet
     PAID = "paid"  # paid and booked, with its receipt
-    SUSPENDED = "suspended"  # paid, but not what was asked: the shillings wait in suspense
+    SUSPENDED = "suspended"  # paid, but not what was asked, or to a closed account: in suspense
     TAKEN_BACK = "taken_back"  # paid and booked, and M-Pesa has taken it back since
     FAILED = "failed"  # not paid; should money come all the same, it still counts
 
@@ -30,9 +30,9 @@ class DepositEvent(StrEnum):
     RECOVERED = "recovered"  # restored from a copy: the phone may have been prompted since
     CONFIRMED = "confirmed"  # asked, M-Pesa says paid, without a receipt
     PAID = "paid"  # paid, with a receipt and the amount that was asked
-    MISPAID = "mispaid"  # paid, with a receipt and another amount
+    MISPAID = "mispaid"  # paid, with a receipt: another amount, or the customer's account is closed
     RESOLVED = "resolved"  # two persons decided about what was paid otherwise than asked
-    ABSENT = "absent"  # two days without a word, not in M-Pesa's list, and two persons say so
+    ABSENT = "absent"  # two days without a receipt, not in M-Pesa's list, and two persons say so
     TAKEN_BACK = "taken_back"  # M-Pesa reversed the payment by itself
     DECLINED = "declined"  # cancelled, timed out, no funds: on evidence that counts
 
@@ -59,6 +59,7 @@ MACHINE = Machine(
         (S.PROMPTED, E.MISPAID): S.SUSPENDED,
         (S.UNKNOWN, E.MISPAID): S.SUSPENDED,
         (S.FAILED, E.MISPAID): S.SUSPENDED,
+        (S.CONFIRMED, E.MISPAID): S.SUSPENDED,
         (S.SUSPENDED, E.RESOLVED): S.FAILED,
         (S.PAID, E.TAKEN_BACK): S.TAKEN_BACK,
         (S.PROMPTED, E.CONFIRMED): S.CONFIRMED,
@@ -67,6 +68,7 @@ MACHINE = Machine(
         (S.PROMPTED, E.DECLINED): S.FAILED,
         (S.UNKNOWN, E.DECLINED): S.FAILED,
         (S.UNKNOWN, E.ABSENT): S.FAILED,
+        (S.CONFIRMED, E.ABSENT): S.FAILED,
     },
 )
 # What still has something to come; each has a next time to be looked at.

@@ -21,12 +21,14 @@ from hazina.desk.webkit.current import CurrentOperator, OperatorActor, require_r
 from hazina.desk.webkit.filters import age
 from hazina.desk.webkit.flash import Tone, redirect
 from hazina.desk.webkit.forms import Form, FormSpec
+from hazina.desk.webkit.proof import prove
 from hazina.desk.webkit.templates import render
 from hazina.desk.webkit.view import Column, Figure, Line, Link, Value
 from hazina.flows.deposits import oversight as deposits
 from hazina.flows.receipts import exits
 from hazina.flows.receipts import repository as sql
 from hazina.flows.receipts.again import AskAgain
+from hazina.flows.receipts.late import LatePayouts
 from hazina.flows.receipts.repository import PaymentView
 from hazina.flows.receipts.reversals import ROWS as REVERSALS
 from hazina.flows.receipts.settle import TABLE
@@ -56,6 +58,7 @@ from hazina.flows.withdrawals.resend import Resend, said
 from hazina.identity.bearer import house_of
 from hazina.identity.customers import Customers
 from hazina.identity.people import Operator, Role
+from hazina.identity.second_factor import OperatorFactors
 from hazina.infra.db import Row, Tx
 from hazina.infra.house import House
 from hazina.infra.jobs import HeldJob, Jobs
@@ -176,6 +179,10 @@ async def look_again(request: Request, wire: str, operator: Manager) -> HTMLResp
 @router.post("/open-questions/{wire}/resend")
 async def resend(request: Request, wire: str, operator: Manager, actor: OperatorActor) -> Response:
     form, house = await exits.RESEND.read(request), house_of(request)
+    if form.ok:
+        await prove(house, form, operator, actor, house.clock.now())
+    if not form.ok:
+        return await _second_look(request, wire, operator, form)
     try:
         outcome = await house.get(Resend).send(
             parse_id("wdr", wire), operator=operator, actor=actor
@@ -203,6 +210,20 @@ async def absent(request: Request, wire: str, operator: Manager, actor: Operator
         )  # fmt: skip
 
     return await _asked(request, wire, operator, actor, "absent", exits.ABSENT, act)
+
+
+@router.post("/open-questions/{wire}/late")
+async def late(request: Request, wire: str, operator: Manager, actor: OperatorActor) -> Response:
+    """A payout that had ended as not paid, and was paid after all."""
+    house, found = house_of(request), parse_id("wdr", wire)
+
+    async def act(tx: Tx, form: Form) -> None:
+        await house.get(LatePayouts).ask_paid(
+            tx, found, form.value(exits.LATE_RECEIPT), reason=form.value(exits.LATE_WHY),
+            operator=operator, actor=actor, now=house.clock.now(),
+        )  # fmt: skip
+
+    return await _asked(request, wire, operator, actor, "late", exits.LATE, act)
 
 
 @router.post("/open-questions/{wire}/give")
@@ -330,6 +351,7 @@ async def _second_look(request: Request, wire: str, operator: Operator, form: Fo
         form=form,
         lines=lines,
         refused=refused,
+        factor=await house.get(OperatorFactors).is_on(house.db, operator.id),
         back=f"/open-questions/{one.wire}",
         url=f"/open-questions/{one.wire}/resend",
     )

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from hazina.desk.webkit.forms import Choice, Field, Form, FormSpec, choice_field
+from hazina.desk.webkit.proof import CODE, PASSWORD
 from hazina.flows.deposits.states import DepositState
 from hazina.flows.receipts import repository as sql
 from hazina.flows.receipts.repository import PaymentView
@@ -28,7 +29,7 @@ def _why(name: str) -> Field[str]:
 
 
 ASK = FormSpec()
-RESEND = FormSpec()
+RESEND = FormSpec(PASSWORD, CODE)
 ABSENT_WHY = _why("absent_reason")
 ABSENT = FormSpec(ABSENT_WHY)
 USERNAME = Field("username", "Customer", str, max_length=64, help="The username.")
@@ -36,6 +37,10 @@ GIVE_WHY = _why("give_reason")
 GIVE = FormSpec(USERNAME, GIVE_WHY)
 BACK_WHY = _why("back_reason")
 BACK = FormSpec(BACK_WHY)
+LATE_RECEIPT = Field("receipt", "M-Pesa receipt", str, max_length=20,
+                     help="As the statement that was brought has it.")  # fmt: skip
+LATE_WHY = _why("late_reason")
+LATE = FormSpec(LATE_RECEIPT, LATE_WHY)
 WENT = choice_field(
     "went",
     "What does M-Pesa's portal show?",
@@ -79,12 +84,15 @@ def of_deposit(
     if state in (DepositState.UNKNOWN, DepositState.CONFIRMED):
         words = "It brings the receipt of what was paid, at the latest in 48 hours."
         found.append(_read_list(words))
-    if state is DepositState.UNKNOWN:
+    if state in (DepositState.UNKNOWN, DepositState.CONFIRMED):
+        effect = "What was set aside for it becomes free."
+        if int(row["credited"]):
+            effect = "What the customer was given for it is taken back; what is spent they owe."
         found.append(
             Exit(
                 "absent",
                 "Say that it was never paid",
-                f"What was set aside for it becomes free. Paid after all, it still counts. {TWO}",
+                f"{effect} Paid after all, it still counts. {TWO}",
                 "Ask a second person",
                 forms.get("absent") or ABSENT.blank(),
                 missing=missing,
@@ -92,17 +100,25 @@ def of_deposit(
         )
     if payment is not None:
         href = f"/open-questions/{wire_id('pay', payment['id'])}"
-        words = "M-Pesa told another amount than was asked; the shillings wait as a payment."
+        words = f"{row['words'] or ''} The shillings wait as a payment.".strip()
         found.append(Exit("payment", "Decide whose it is", words, "See the payment", href=href,
                           manager=False))  # fmt: skip
     return found
 
 
 async def of_withdrawal(tx: Tx, house: House, row: Row, forms: Mapping[str, Form]) -> list[Exit]:
-    """What may be done about a payout of which nobody knows the ending."""
+    """What may be done about a payout of which nobody knows the ending, or that M-Pesa says it made
+    after it had ended as not paid."""
     state, found = WithdrawalState(row["state"]), []
     if state in (WithdrawalState.SENT, WithdrawalState.UNKNOWN):
         found.append(_ask(forms, f"A question moves no money. {NOTHING}"))
+    if state is WithdrawalState.CONTRADICTED:
+        words = "If it says paid, the customer's shillings go after it; what is spent they owe."
+        found.append(_ask(forms, words))
+    if state in (WithdrawalState.FAILED, WithdrawalState.CONTRADICTED):
+        found.append(_paid_late(forms))
+    if state is WithdrawalState.CONTRADICTED:
+        found.append(await _absent(tx, house, row, forms, "It stays not paid, as it ended."))
     if state is not WithdrawalState.UNKNOWN:
         return found
     refused = await house.get(Resend).refusal(tx, row["id"], house.clock.now())
@@ -117,17 +133,32 @@ async def of_withdrawal(tx: Tx, house: House, row: Row, forms: Mapping[str, Form
             missing=[f"{refused.message} {refused.action or ''}"] if refused else [],
         )
     )
-    found.append(
-        Exit(
-            "absent",
-            "Say that it was never made",
-            f"The money becomes free again. {TWO}",
-            "Ask a second person",
-            forms.get("absent") or ABSENT.blank(),
-            missing=await house.get(Statements).missing(tx, row["id"]),
-        )
-    )
+    found.append(await _absent(tx, house, row, forms, "The money becomes free again."))
     return found
+
+
+async def _absent(
+    tx: Tx, house: House, row: Row, forms: Mapping[str, Form], effect: str
+) -> Exit:
+    return Exit(
+        "absent",
+        "Say that it was never made",
+        f"{effect} {TWO}",
+        "Ask a second person",
+        forms.get("absent") or ABSENT.blank(),
+        missing=await house.get(Statements).missing(tx, row["id"]),
+    )
+
+
+def _paid_late(forms: Mapping[str, Form]) -> Exit:
+    return Exit(
+        "late",
+        "Say that it was paid after all",
+        "A statement that was brought here must show it. The customer's shillings go after it;"
+        f" what is spent they owe. {TWO}",
+        "Ask a second person",
+        forms.get("late") or LATE.blank(),
+    )
 
 
 def of_reversal(row: Row, forms: Mapping[str, Form]) -> list[Exit]:

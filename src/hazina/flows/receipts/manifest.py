@@ -4,6 +4,7 @@ from pathlib import Path
 
 from hazina.desk.approvals import Approvals
 from hazina.desk.debts.service import Debts
+from hazina.desk.recovery import Recovery
 from hazina.desk.switches import Switches
 from hazina.flows.deposits.accounts import AccountNumbers
 from hazina.flows.deposits.arrivals import Arrivals
@@ -11,7 +12,9 @@ from hazina.flows.deposits.settle import Settlement as DepositSettlement
 from hazina.flows.receipts import console, statements_console
 from hazina.flows.receipts.again import AskAgain
 from hazina.flows.receipts.hear import Listener
+from hazina.flows.receipts.late import LatePayouts
 from hazina.flows.receipts.pull import Puller
+from hazina.flows.receipts.recover import RecoverReturns
 from hazina.flows.receipts.returns import Returner
 from hazina.flows.receipts.reversals import Reversals
 from hazina.flows.receipts.settle import Settlement
@@ -71,6 +74,7 @@ def build(house: House) -> None:
         suspense,
         reversals,
     )
+    house.get(Recovery).register("returns", RecoverReturns())
     Tasks(house.db, house.clock, house.get(Jobs), listener, puller)
     statements = Statements(
         house.db,
@@ -85,6 +89,7 @@ def build(house: House) -> None:
     )
     unanswered = Unanswered(rail, house.get(Approvals), house.get(DepositSettlement))
     house.put(unanswered)
+    house.put(LatePayouts(house.get(Approvals), house.get(Absence)))
     again = AskAgain(house.db, house.get(Jobs), house.get(Audit), puller)
     Alarms(house.db, house.clock, house.get(Jobs))
     callbacks = house.get(Callbacks)
@@ -106,6 +111,7 @@ MANIFEST = Manifest(
     migrations=FOLDER / "migrations",
     templates=FOLDER / "templates",
     console=(console.router, statements_console.router),
+    uploads={"/statements": "statement_max_mb"},
     console_nav=(
         NavItem("Questions", "/open-questions", "alert", order=12),
         NavItem("Suspense", "/suspense", "tag", order=13),

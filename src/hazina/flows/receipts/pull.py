@@ -1,13 +1,15 @@
 """Reading M-Pesa's own list of what was paid to us: it brings what notices lost.
 
-Every 15 minutes the last two hours; after an outage all it has, 48 hours. How far it was read
-without a gap is kept, so that "it is not in the list" can be said of a moment.
+Every 15 minutes the last two hours, or back to the oldest prompt of which nobody knows the ending;
+after an outage all it has, 48 hours. How far it was read without a gap is kept, so that "it is not
+in the list" can be said of a moment.
 """
 
 from datetime import datetime, timedelta
 
 import structlog
 
+from hazina.flows.deposits import oversight as deposits
 from hazina.flows.receipts import repository as sql
 from hazina.flows.receipts.hear import Listener
 from hazina.flows.receipts.reversals import Reversals
@@ -49,7 +51,11 @@ class Puller:
         """This will say how many lines were read; None when M-Pesa gave no whole list."""
         shortcode = self._rail.shortcode
         read_to = await self._db.fetchval(sql.READ_TO, shortcode)
-        since = until - (USUAL if read_to and read_to >= until - USUAL + SETTLING else MOST)
+        usual = read_to is not None and read_to >= until - USUAL + SETTLING
+        since = until - (USUAL if usual else MOST)
+        # A payment may show in the list later than it should: as long as a prompt waits for one.
+        if oldest := await deposits.oldest_unlisted(self._db, until - MOST):
+            since = max(min(since, oldest - SETTLING), until - MOST)
         offset, lines, seen = 0, 0, set[str]()
         for _ in range(MOST_PAGES):
             outcome = await self._rail.pull(since, until, offset)

@@ -86,6 +86,10 @@ STATEMENTS = """
 SELECT id, covers_from, covers_to, complete, lines, imported_by, imported_at
 FROM receipts.statement WHERE id < $2 ORDER BY id DESC LIMIT $1
 """
+COVERED = """
+SELECT count(*) FROM receipts.statement
+WHERE complete AND covers_from <= $1 AND covers_to >= $2
+"""
 OF_RECEIPT = "SELECT * FROM receipts.payment WHERE receipt = $1"
 GET = "SELECT * FROM receipts.payment WHERE id = $1"
 

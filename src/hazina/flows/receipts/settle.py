@@ -71,7 +71,7 @@ class Settlement:
         changes: dict[str, object] = {"deposit_id": deposit_id}
         if await self._arrivals.is_suspended(tx, deposit_id):
             # Booked into suspense by the deposit: from here two persons can clear it.
-            changes["why"] = "another amount than the prompt asked for"
+            changes["why"] = await self._arrivals.why_suspended(tx, deposit_id)
             changes["suggested_id"] = await self._accounts.find_payer(tx, row["payer_index"])
             await self._move(tx, row, PaymentEvent.SUSPENDED, changes, now)
             return

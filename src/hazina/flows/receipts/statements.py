@@ -5,13 +5,16 @@ asked about, like any other. Its weight is the other way: what a complete statem
 made, which together with M-Pesa's status and two persons ends a payout that is unknown.
 """
 
+import asyncio
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from hazina.desk.approvals import Approval, Approvals, Wish
 from hazina.flows.deposits.arrivals import Arrivals
+from hazina.flows.receipts import repository as sql
 from hazina.flows.receipts.hear import Listener
 from hazina.flows.receipts.reversals import Reversals
 from hazina.flows.withdrawals.absence import Absence, AbsenceFacts
@@ -38,10 +41,6 @@ ADD_LINE = """
 INSERT INTO receipts.statement_line (receipt, kind, inward, amount, at, linked, statement_id)
 VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING
 """
-COVERED = """
-SELECT count(*) FROM receipts.statement
-WHERE complete AND covers_from <= $1 AND covers_to >= $2
-"""
 PAYOUTS = """
 SELECT receipt FROM receipts.statement_line
 WHERE kind = 'payout' AND amount = $1 AND at >= $2 AND at <= $3
@@ -60,13 +59,15 @@ class NotProvenAbsent(Refusal):
 @dataclass(frozen=True, slots=True)
 class Imported:
     """``unknown`` payments were in none of our books, ``returns`` went back at M-Pesa and we did
-    not know: both are being asked about."""
+    not know, ``doubted`` payouts had ended as not paid and the statement has one like them: all are
+    being asked about."""
 
     lines: int
     unread: int
     again: bool
     unknown: tuple[str, ...]
     returns: tuple[str, ...]
+    doubted: int = 0
 
 
 class Statements:
@@ -99,7 +100,8 @@ class Statements:
         now = self._clock.now()
         if not covers_from < covers_to <= now:
             raise Invalid.field("covers_to", "It covers a time before now, from early to late.")
-        read = self._rail.read_statement(body)
+        # A long one takes seconds, and others are being served meanwhile.
+        read = await asyncio.to_thread(self._rail.read_statement, body)
         outside = [one for one in read.lines if not covers_from <= one.at <= covers_to]
         if outside:
             raise Invalid.field("covers_from", "The file has lines from outside that time.")
@@ -128,10 +130,13 @@ class Statements:
             return True
 
         fresh = await self._db.run(keep)
-        unknown = [one.receipt for one in read.lines if await self._claimed(one)]
+        unknown = await self._claimed(read.lines)
         back = [one for one in read.lines if one.kind is LineKind.RETURN and one.linked]
         returns = [str(one.linked) for one in back if await self._reversals.stated(one)]
-        return Imported(len(read.lines), read.unread, not fresh, tuple(unknown), tuple(returns))
+        doubted = await self._doubted(read.lines)
+        return Imported(
+            len(read.lines), read.unread, not fresh, tuple(unknown), tuple(returns), doubted
+        )
 
     async def ask_absent(
         self,
@@ -154,19 +159,24 @@ class Statements:
         return await self._approvals.request(tx, wish, operator=operator, actor=actor, now=now)
 
     async def missing(self, tx: Tx, withdrawal_id: UUID) -> list[str]:
-        """What is still needed before a payout can be called absent, in sentences."""
+        """What is still needed before a payout can be called absent, in sentences.
+
+        Of one that ended as not paid and was then told as paid, M-Pesa's status has told both.
+        """
         facts = await self._absence.facts(tx, withdrawal_id)
-        if facts.state is not WithdrawalState.UNKNOWN:
+        told = facts.state is WithdrawalState.CONTRADICTED
+        if not told and facts.state is not WithdrawalState.UNKNOWN:
             return [f"It is {facts.state.value}, not unknown."]
         found = []
-        if facts.not_found < ENOUGH_NOT_FOUND:
+        if not told and facts.not_found < ENOUGH_NOT_FOUND:
             found.append(f"M-Pesa's status found nothing {facts.not_found} times, twice is needed.")
         if facts.sent_from is None or facts.sent_to is None:
             return [*found, "It is not known when it was sent: nothing can be absent."]
         until = facts.sent_to + SETTLING
-        if not await tx.fetchval(COVERED, facts.sent_from, until):
-            since, to = (one.astimezone(EAT) for one in (facts.sent_from, until))
-            found.append(f"No complete statement covers {since:%F %T} to {to:%F %T}, Nairobi time.")
+        if told:
+            until = max(until, facts.since)
+        if not await tx.fetchval(sql.COVERED, facts.sent_from, until):
+            found.append(covering(facts.sent_from, until))
         lines = await tx.fetch(PAYOUTS, facts.amount.units, facts.sent_from, until)
         receipts = {row["receipt"] for row in lines}
         strange = receipts - await self._absence.known_receipts(tx, sorted(receipts))
@@ -181,17 +191,38 @@ class Statements:
             raise NotProvenAbsent(" ".join(missing), details={"missing": missing})
         return await self._absence.facts(tx, withdrawal_id)
 
-    async def _mark_absent(self, tx: Tx, approval: Approval, actor: Actor, now: datetime) -> None:  # noqa: ARG002
+    async def _mark_absent(self, tx: Tx, approval: Approval, actor: Actor, now: datetime) -> None:
         await self._prove_absent(tx, approval.subject)
-        await self._absence.mark(tx, approval.subject, now)
+        await self._absence.mark(tx, approval.subject, actor, now)
 
-    async def _claimed(self, line: StatementLine) -> bool:
-        """Whether a payment in was news; if so it is asked about."""
-        if line.kind is not LineKind.PAYMENT:
-            return False
-        if await self._arrivals.find_receipt(self._db, line.receipt) is not None:
-            return False
-        return await self._listener.stated(line)
+    async def _doubted(self, lines: Sequence[StatementLine]) -> int:
+        """Payouts that no row of ours explains may be ones that had ended as not paid: M-Pesa is
+        asked about those. Says about how many."""
+        out = [one for one in lines if one.kind is LineKind.PAYOUT and not one.inward]
+        known = await self._absence.known_receipts(self._db, [one.receipt for one in out])
+        strange = [one for one in out if one.receipt not in known]
+
+        async def doubt(tx: Tx) -> int:
+            now = self._clock.now()
+            asked = [
+                await self._absence.doubt(tx, one.amount_units, one.at, now) for one in strange
+            ]
+            return sum(asked)
+
+        return await self._db.run(doubt) if strange else 0
+
+    async def _claimed(self, lines: Sequence[StatementLine]) -> list[str]:
+        """The receipts of payments in that were news; they are asked about."""
+        paid = [one for one in lines if one.kind is LineKind.PAYMENT]
+        known = await self._arrivals.known_receipts(self._db, [one.receipt for one in paid])
+        fresh = [one for one in paid if one.receipt not in known]
+        return [one.receipt for one in fresh if await self._listener.stated(one)]
+
+
+def covering(since: datetime, until: datetime) -> str:
+    """That a statement is missing, in a sentence."""
+    first, last = since.astimezone(EAT), until.astimezone(EAT)
+    return f"No complete statement covers {first:%F %T} to {last:%F %T}, Nairobi time."
 
 
 def _columns(line: StatementLine, statement_id: UUID) -> tuple[object, ...]:

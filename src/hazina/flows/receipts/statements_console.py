@@ -34,7 +34,7 @@ router = APIRouter(prefix="/statements")
 Asker = Annotated[Operator, Depends(require_role(Role.OPERATOR, Role.MANAGER))]
 Cursor = Annotated[str | None, Query(max_length=60)]
 
-PAGE = 30
+PAGE, MEGABYTE = 30, 1024 * 1024
 PREFIX = "stm"
 COLUMNS = [
     Column("From"),
@@ -74,6 +74,9 @@ async def bring(request: Request, operator: Asker, actor: OperatorActor) -> Resp
     body = await file.read() if isinstance(file, UploadFile) else b""
     if not body:
         form.refuse_with(Invalid("Choose the file that the portal gave you."))
+    most = house.settings.statement_max_mb
+    if len(body) > most * MEGABYTE:
+        form.refuse_with(Invalid(f"That file is longer than {most} MB: bring it in parts."))
     if not form.ok:
         return await _page(request, operator, form)
     try:
@@ -83,7 +86,7 @@ async def bring(request: Request, operator: Asker, actor: OperatorActor) -> Resp
     except Refusal as refusal:
         form.refuse_with(refusal)
         return await _page(request, operator, form)
-    tone = Tone.WARN if done.unread or done.unknown else Tone.GOOD
+    tone = Tone.WARN if done.unread or done.unknown or done.doubted else Tone.GOOD
     return redirect(request, "/statements", _told(done), tone)
 
 
@@ -126,6 +129,8 @@ def _told(done: Imported) -> str:
         found.append(f"{done.unread} could not be read: it proves no absence.")
     if done.unknown:
         found.append(f"M-Pesa is asked about {len(done.unknown)} that no book of ours has.")
+    if done.doubted:
+        found.append(f"It has payouts that we had called not paid: {done.doubted} are asked about.")
     if done.returns:
         found.append(f"{len(done.returns)} went back at M-Pesa.")
     return " ".join(found)

@@ -76,6 +76,7 @@ class ReturnEvent(StrEnum):
     DEFERRED = "deferred"  # refused at the gate for a passing reason: later
     REJECTED = "rejected"  # positively refused
     LOST = "lost"  # no usable answer, the worker died, M-Pesa's queue gave up, or "already"
+    RECOVERED = "recovered"  # restored from a copy: it may have gone back since
     DONE = "done"  # a result says that it went back
     FAILED = "failed"  # a result says that it did not
     FOUND = "found"  # two persons, or M-Pesa's statement, say that it went back
@@ -93,6 +94,8 @@ RETURNS = Machine(
         (RS.SENDING, RE.REJECTED): RS.FAILED,
         (RS.SENDING, RE.LOST): RS.UNKNOWN,
         (RS.SENT, RE.LOST): RS.UNKNOWN,
+        (RS.ORDERED, RE.RECOVERED): RS.UNKNOWN,
+        (RS.SENDING, RE.RECOVERED): RS.UNKNOWN,
         (RS.SENDING, RE.DONE): RS.DONE,
         (RS.SENT, RE.DONE): RS.DONE,
         (RS.UNKNOWN, RE.DONE): RS.DONE,

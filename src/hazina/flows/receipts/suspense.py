@@ -24,7 +24,8 @@ from hazina.kernel.actor import SYSTEM, Actor
 from hazina.kernel.errors import Kind, NotFound, Refusal
 from hazina.kernel.ids import new_id
 from hazina.kernel.machine import StateMoved
-from hazina.ledger.core import Transfer, first_fault
+from hazina.ledger.accounts import AccountIsClosed
+from hazina.ledger.core import ResultCode, Transfer, first_fault
 from hazina.ledger.service import Ledger
 
 ALLOCATE, RETURN = "payment.allocate", "payment.return"
@@ -78,7 +79,8 @@ class Suspense:
         actor: Actor,
         now: datetime,
     ) -> Approval:
-        """This will ask a second person to give a payment to a customer.
+        """This will ask a second person to give a payment to a customer. An account that is closed
+        by then takes none: the second person's yes is refused with ``AccountIsClosed``.
 
         Raises: CustomerUnknown, StateMoved, and as ``Approvals.request``.
         """
@@ -237,6 +239,8 @@ class Suspense:
 
     async def _post(self, tx: Tx, transfers: list[Transfer], actor: Actor) -> None:
         if fault := first_fault(await self._ledger.post(tx, transfers, actor)):
+            if fault.code is ResultCode.ACCOUNT_CLOSED:
+                raise AccountIsClosed
             raise NotBooked(f"{fault.code.value} for transfer {fault.id}")
 
 

@@ -1,8 +1,11 @@
-"""An unknown payout that M-Pesa never made: what must be known before two persons may say so."""
+"""How two persons and M-Pesa's statement end a payout: never made, or made after all.
+
+The statement is another slice's; here is what withdrawals know, and what happens to them.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from hazina.flows.deposits.repository import Reader
@@ -10,15 +13,25 @@ from hazina.flows.withdrawals.request import TABLE
 from hazina.flows.withdrawals.settle import Settlement
 from hazina.flows.withdrawals.states import WithdrawalEvent, WithdrawalState
 from hazina.infra.db import Tx
+from hazina.kernel.actor import Actor
 from hazina.kernel.errors import NotFound
 from hazina.kernel.money import KES, Money
 
 FACTS = """
-SELECT w.state, w.amount, w.not_found, min(a.started_at) AS sent_from, max(a.started_at) AS sent_to
+SELECT w.state, w.state_since, w.amount, w.not_found,
+       min(a.started_at) AS sent_from, max(a.started_at) AS sent_to
 FROM withdrawals.withdrawal w LEFT JOIN withdrawals.attempt a ON a.subject_id = w.id
 WHERE w.id = $1 GROUP BY w.id
 """
 KNOWN = "SELECT receipt FROM withdrawals.withdrawal WHERE receipt = ANY($1)"
+# A payout that a statement has and no row of ours: it may be one that had ended as not paid.
+DOUBT = """
+UPDATE withdrawals.withdrawal SET next_attempt_at = $4
+WHERE state = 'failed' AND amount = $1 AND requested_at >= $2 AND requested_at <= $3
+    AND next_attempt_at IS NULL AND attempts > 0
+"""
+LATEST = timedelta(days=7)  # so long after it was asked for a payout is still looked for
+SKEW = timedelta(minutes=5)  # M-Pesa's clock and ours
 WORDS = "M-Pesa never paid this: it was asked, its statement was read, and two persons checked."
 
 
@@ -27,6 +40,7 @@ class AbsenceFacts:
     """``not_found`` answers of M-Pesa's status; between the two times it was sent, if ever."""
 
     state: WithdrawalState
+    since: datetime
     amount: Money
     not_found: int
     sent_from: datetime | None
@@ -46,6 +60,7 @@ class Absence:
             raise NotFound
         return AbsenceFacts(
             WithdrawalState(row["state"]),
+            row["state_since"],
             KES.units(int(row["amount"])),
             row["not_found"],
             row["sent_from"],
@@ -56,9 +71,37 @@ class Absence:
         """Those of ``receipts`` that belong to a payout of ours."""
         return {row["receipt"] for row in await reader.fetch(KNOWN, list(receipts))}
 
-    async def mark(self, tx: Tx, withdrawal_id: UUID, now: datetime) -> None:
-        """This will end it as failed and free the money. Posts, last. Raises: StateMoved."""
+    async def doubt(self, tx: Tx, amount_units: int, at: datetime, now: datetime) -> int:
+        """This will have M-Pesa asked about every payout that ended as not paid and may be the one
+        of that amount, made at ``at``; says how many."""
+        return await tx.execute(DOUBT, amount_units, at - LATEST, at + SKEW, now)
+
+    async def mark(self, tx: Tx, withdrawal_id: UUID, actor: Actor, now: datetime) -> None:
+        """This will end it as never made and free the money, where that was not done before.
+        Posts, last. Raises: StateMoved."""
         row = await TABLE.lock(tx, withdrawal_id)
+        if row["state"] == WithdrawalState.CONTRADICTED.value:
+            await TABLE.move(
+                tx, row, WithdrawalEvent.ABSENT, now=now, actor=actor, note=WORDS,
+                changes={"next_attempt_at": None},
+            )  # fmt: skip
+            return
         await self._settlement.fail(
             tx, row, WithdrawalEvent.ABSENT, code="absent", words=WORDS, now=now
         )
+
+    async def mark_paid(
+        self, tx: Tx, withdrawal_id: UUID, receipt: str, actor: Actor, now: datetime
+    ) -> None:
+        """This will book one that had ended as not paid as paid after all. Posts, last.
+
+        Raises: StateMoved.
+        """
+        row = await TABLE.lock(tx, withdrawal_id)
+        if row["state"] == WithdrawalState.FAILED.value:
+            note = f"M-Pesa's statement shows it paid, receipt {receipt}"
+            await TABLE.move(
+                tx, row, WithdrawalEvent.TOLD_PAID, now=now, actor=actor, note=note
+            )
+            row = await TABLE.lock(tx, withdrawal_id)
+        await self._settlement.pay_late(tx, row, receipt, now, actor=actor)

@@ -1,10 +1,12 @@
 """What M-Pesa says of a withdrawal: results, time-out notices and answers to our questions.
 
 Only a trusted source moves money here: a stranger's word makes us ask, nothing else. A success
-after a failure, or of another amount, is never acted on by itself: it is an alarm.
+after a failure contradicts what was done: it is an alarm, M-Pesa is asked anew, and only its answer
+to that question is acted on. One of another amount, or after a payment, is for a person.
 """
 
 import secrets
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -37,9 +39,26 @@ REFUSALS_WITHIN, REFUSALS_STOP = timedelta(minutes=10), 2
 MAX_PAUSE = timedelta(minutes=10)
 STRANGER = Settled(InboxState.REFUSED, "from a stranger: M-Pesa is asked instead")
 FOREIGN = Settled(InboxState.REFUSED, "speaks of another payment than its address")
+# M-Pesa is asked about these.
+ASKED_ABOUT = (
+    WithdrawalState.SENT.value,
+    WithdrawalState.UNKNOWN.value,
+    WithdrawalState.CONTRADICTED.value,
+)
 ASK = """
 INSERT INTO withdrawals.question (token, withdrawal_id, asked_at) VALUES ($1, $2, $3)
 """
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """``receipt`` for a success, ``ending`` (code, words) for a failure, neither: ask.
+    ``asked_at``: it answers our question of then."""
+
+    receipt: str | None
+    amount_units: int | None
+    ending: tuple[str, str] | None
+    asked_at: datetime | None = None
 
 
 class Listener:
@@ -69,12 +88,8 @@ class Listener:
         if not message.trusted:
             await self._ask_soon(found)
             return STRANGER
-        receipt = event.receipt if event.success else None
-        settled = await self._db.run(
-            lambda tx: self._hear(
-                tx, found, receipt, event.amount_units, _ending(event), self._clock.now()
-            )
-        )
+        told = Told(event.receipt if event.success else None, event.amount_units, _ending(event))
+        settled = await self._db.run(lambda tx: self._hear(tx, found, told, self._clock.now()))
         if event.credential:
             await self._db.run(lambda tx: self._count_refusal(tx, found, event.code))
         return settled
@@ -107,9 +122,10 @@ class Listener:
 
     async def on_status(self, message: InboxMessage, event: Event) -> Settled | None:
         """This will act on the answer to a question of ours. Safe to run twice."""
-        found = await self._db.fetchval(sql.FIND_BY_QUESTION, callback_token(message))
-        if found is None:
+        question = await self._db.fetchrow(sql.FIND_BY_QUESTION, callback_token(message))
+        if question is None:
             return FOREIGN
+        found: UUID = question["withdrawal_id"]
         if isinstance(event, StatusTimeoutNotice):
             return None  # the next question is due anyway
         if not isinstance(event, StatusResult) or not message.trusted:
@@ -128,9 +144,8 @@ class Listener:
             case StatusState.PENDING | StatusState.UNKNOWN:
                 return None  # proves nothing: the question is asked again
         receipt = event.receipt if event.state is StatusState.COMPLETED else None
-        return await self._db.run(
-            lambda tx: self._hear(tx, found, receipt, event.amount_units, ending, self._clock.now())
-        )
+        told = Told(receipt, event.amount_units, ending, question["asked_at"])
+        return await self._db.run(lambda tx: self._hear(tx, found, told, self._clock.now()))
 
     async def ask(self, withdrawal_id: UUID) -> None:
         """This will ask M-Pesa what became of a payout; the answer comes as a callback."""
@@ -139,17 +154,20 @@ class Listener:
         async def note(tx: Tx) -> bool:
             now = self._clock.now()
             row = await TABLE.lock(tx, withdrawal_id)
-            if row["state"] not in (WithdrawalState.SENT.value, WithdrawalState.UNKNOWN.value):
-                return False
             if row["next_attempt_at"] is None or row["next_attempt_at"] > now:
                 return False
-            pause = min(self._first_pause * 2 ** min(row["questions"], 8), MAX_PAUSE)
+            again = None
+            if row["state"] in ASKED_ABOUT:
+                pause = min(self._first_pause * 2 ** min(row["questions"], 8), MAX_PAUSE)
+                again = now + pause
+            elif row["state"] != WithdrawalState.FAILED.value:
+                return False  # one that ended is asked about once, where somebody doubts it
             await tx.execute(ASK, token, withdrawal_id, now)
             await tx.execute(
                 "UPDATE withdrawals.withdrawal SET questions = questions + 1,"
                 " next_attempt_at = $2 WHERE id = $1",
                 withdrawal_id,
-                now + pause,
+                again,
             )
             return True
 
@@ -157,38 +175,48 @@ class Listener:
             await self._rail.ask_status(withdrawal_id, token, self._clock.now())
 
     async def _hear(
-        self,
-        tx: Tx,
-        withdrawal_id: UUID,
-        receipt: str | None,
-        amount_units: int | None,
-        ending: tuple[str, str] | None,
-        now: datetime,
+        self, tx: Tx, withdrawal_id: UUID, told: Told, now: datetime
     ) -> Settled | None:
-        """``receipt`` for a success, ``ending`` (code, words) for a failure, neither: ask."""
         row = await TABLE.lock(tx, withdrawal_id)
         if not is_open(row):
-            return self._after_the_end(row, receipt)
-        if ending is not None:
-            code, words = ending
+            return await self._after_the_end(tx, row, told, now)
+        if told.ending is not None:
+            code, words = told.ending
             await self._settlement.fail(
                 tx, row, WithdrawalEvent.FAILED, code=code, words=words, now=now
             )
             return None
-        if receipt is None or amount_units is None:
+        if told.receipt is None or told.amount_units is None:
             await self._due_now(tx, withdrawal_id, now)
             return None
-        if amount_units != asked_amount(row).units:
-            CONTRADICTED.ring("a payout of another amount than ours", withdrawal=str(withdrawal_id))
-            return Settled(InboxState.REFUSED, "its amount is not what we asked for")
-        await self._settlement.pay(tx, row, receipt, now)
+        if told.amount_units != asked_amount(row).units:
+            return _other_amount(row)
+        await self._settlement.pay(tx, row, told.receipt, now)
         return None
 
-    def _after_the_end(self, row: Row, receipt: str | None) -> Settled | None:
-        if receipt is None or receipt == row["receipt"]:
+    async def _after_the_end(
+        self, tx: Tx, row: Row, told: Told, now: datetime
+    ) -> Settled | None:
+        """What was freed is taken only on M-Pesa's answer to a question that was asked since."""
+        if told.receipt is None or told.receipt == row["receipt"]:
             return None
-        CONTRADICTED.ring("a payout was made that we had called failed", withdrawal=str(row["id"]))
-        return Settled(InboxState.REFUSED, f"success after {row['state']}: a person must look")
+        state, id_ = WithdrawalState(row["state"]), str(row["id"])
+        if state not in (WithdrawalState.FAILED, WithdrawalState.CONTRADICTED):
+            CONTRADICTED.ring("a payout was made once more, or too early", withdrawal=id_)
+            return Settled(InboxState.REFUSED, f"success after {state}: a person must look")
+        if told.amount_units not in (None, asked_amount(row).units):
+            return _other_amount(row)
+        if state is WithdrawalState.FAILED:
+            CONTRADICTED.ring("a payout was made that we had called failed", withdrawal=id_)
+            note = f"M-Pesa tells that it was paid, receipt {told.receipt}"[:300]
+            changes = {"next_attempt_at": now}
+            await TABLE.move(
+                tx, row, WithdrawalEvent.TOLD_PAID, now=now, actor=SYSTEM, note=note,
+                changes=changes,
+            )  # fmt: skip
+        elif told.asked_at and told.asked_at >= row["state_since"] and told.amount_units:
+            await self._settlement.pay_late(tx, row, told.receipt, now)
+        return None
 
     async def _count_refusal(self, tx: Tx, withdrawal_id: UUID, code: str) -> None:
         """The second within ten minutes stops payouts: a few more lock the credential for all."""
@@ -209,7 +237,7 @@ class Listener:
     async def _ask_soon(self, withdrawal_id: UUID) -> None:
         async def soon(tx: Tx) -> None:
             row = await TABLE.lock(tx, withdrawal_id)
-            if row["state"] in (WithdrawalState.SENT.value, WithdrawalState.UNKNOWN.value):
+            if row["state"] in (*ASKED_ABOUT, WithdrawalState.FAILED.value):
                 await self._due_now(tx, withdrawal_id, self._clock.now())
 
         await self._db.run(soon)
@@ -220,6 +248,11 @@ class Listener:
             withdrawal_id,
             now,
         )
+
+
+def _other_amount(row: Row) -> Settled:
+    CONTRADICTED.ring("a payout of another amount than ours", withdrawal=str(row["id"]))
+    return Settled(InboxState.REFUSED, "its amount is not what we asked for")
 
 
 def _ending(event: PayoutResult) -> tuple[str, str] | None:

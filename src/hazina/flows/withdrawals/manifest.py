@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from hazina.desk.debts.service import Debts
 from hazina.desk.limits import Limits
 from hazina.desk.recovery import Recovery
 from hazina.desk.switches import Switches
@@ -40,7 +41,9 @@ def build(house: House) -> None:
     ledger, limits, jobs = house.get(Ledger), house.get(Limits), house.get(Jobs)
     sealed, rails, settings = house.get(CustomerVault), house.get(Rails), house.settings
     switches = house.get(Switches)
-    settlement = Settlement(ledger, limits, house.get(Outbox), house.get(Tariffs), purposes)
+    settlement = Settlement(
+        ledger, limits, house.get(Outbox), house.get(Tariffs), purposes, house.get(Debts)
+    )
     sender = Sender(
         house.db, house.clock, settings, rails, sealed, switches, settlement, house.get(Balances)
     )

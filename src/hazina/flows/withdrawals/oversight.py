@@ -21,12 +21,13 @@ LIST = """
 SELECT * FROM withdrawals.withdrawal WHERE {where} AND id < $1 ORDER BY id DESC LIMIT $2
 """
 QUESTIONS = """
-SELECT * FROM withdrawals.withdrawal WHERE state = 'unknown' AND (state_since, id) > ($2, $3)
+SELECT * FROM withdrawals.withdrawal
+WHERE state IN ('unknown', 'contradicted') AND (state_since, id) > ($2, $3)
 ORDER BY state_since, id LIMIT $1
 """
 DUE_NOW = """
 UPDATE withdrawals.withdrawal SET next_attempt_at = $2
-WHERE id = $1 AND state IN ('sent', 'unknown')
+WHERE id = $1 AND state IN ('sent', 'unknown', 'contradicted')
 """
 BY_ID = "SELECT * FROM withdrawals.withdrawal WHERE id = $1"
 ASKED = "SELECT asked_at FROM withdrawals.question WHERE withdrawal_id = $1 ORDER BY asked_at"
@@ -53,7 +54,8 @@ async def list_all(
 async def list_questions(
     reader: Reader, *, limit: int, after: Place = BEGINNING
 ) -> Sequence[Watched]:
-    """Those of which nobody knows whether they were paid; the oldest first."""
+    """Those of which nobody knows whether they were paid, or that M-Pesa contradicts; the oldest
+    first."""
     rows = await reader.fetch(QUESTIONS, limit, after.since, after.id)
     return [watched(row) for row in rows]
 
@@ -100,6 +102,9 @@ def waiting(row: Row) -> tuple[str, str]:
             return "M-Pesa's word; the money stays held", at("M-Pesa is asked", due)
         case S.UNKNOWN:
             return "A person; the money stays held", "Look for it in M-Pesa's statement"
+        case S.CONTRADICTED:
+            words = "M-Pesa's word: it ended as not paid, and was paid after all?"
+            return words, at("M-Pesa is asked, or two persons say", due)
         case S.PAID | S.FAILED:
             return "", ""
 

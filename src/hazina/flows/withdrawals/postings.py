@@ -6,7 +6,7 @@ from uuid import UUID
 from hazina.flows.treasury.postings import payout_charge
 from hazina.flows.withdrawals.terms import Fee
 from hazina.kernel.money import KES, Money
-from hazina.ledger.chart import Purpose, customer, system
+from hazina.ledger.chart import AccountRef, Purpose, customer, system
 from hazina.ledger.codes import Code
 from hazina.ledger.core import Hold, Reference, Transfer, hold, linked, move
 
@@ -68,12 +68,10 @@ def paid(withdrawal_id: UUID, holds: Holds, charge: Money) -> list[Transfer]:
 
 
 def paid_funded(
-    withdrawal_id: UUID, customer_id: UUID, amount: Money, charge: Money
+    withdrawal_id: UUID, payer: AccountRef, amount: Money, charge: Money
 ) -> list[Transfer]:
-    """M-Pesa paid what a product has credited just before, in the same group."""
-    payout = move(
-        customer(customer_id, KES), UTILITY, amount, Code.WITHDRAWAL, reference(withdrawal_id)
-    )
+    """M-Pesa paid what a product has credited to ``payer`` just before, in the same group."""
+    payout = move(payer, UTILITY, amount, Code.WITHDRAWAL, reference(withdrawal_id))
     return [payout, *payout_charge(reference(withdrawal_id), charge)]
 
 

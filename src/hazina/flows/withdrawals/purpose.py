@@ -26,6 +26,7 @@ class PayoutFact:
     purpose_id: UUID
     receipt: str | None
     words: str | None  # why it failed, for the customer
+    stopped: bool = False  # the customer's wallet is frozen: nothing can be taken out of it
 
 
 class PayoutPurpose(Protocol):
@@ -33,7 +34,8 @@ class PayoutPurpose(Protocol):
 
     async def paid(self, tx: Tx, payout: PayoutFact, now: datetime) -> Plan:
         """M-Pesa has paid. The plan's transfers and the payout are one group; an exception leaves
-        the payout waiting and is tried again."""
+        the payout waiting and is tried again. Where the wallet is ``stopped`` the plan leads around
+        it and names the ``payer``: what M-Pesa did is booked all the same."""
         ...
 
     async def failed(self, tx: Tx, payout: PayoutFact, now: datetime) -> Plan:

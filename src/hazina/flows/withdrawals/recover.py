@@ -17,12 +17,13 @@ from hazina.kernel.ids import wire_id
 from hazina.kernel.money import KES
 
 NOTE = "restored from a copy: it may have been paid since"
-OPEN = "state IN ('held', 'sending', 'sent', 'unknown')"
+OPEN = "state NOT IN ('paid', 'failed')"
 UNSENT = """
 SELECT * FROM withdrawals.withdrawal WHERE state IN ('held', 'sending') ORDER BY id FOR UPDATE
 """
 ASK_NOW = """
-UPDATE withdrawals.withdrawal SET next_attempt_at = $1 WHERE state IN ('sent', 'unknown')
+UPDATE withdrawals.withdrawal SET next_attempt_at = $1
+WHERE state IN ('sent', 'unknown', 'contradicted')
 """
 QUESTIONS = f"""
 SELECT id, amount, phone_masked, state, state_since, questions FROM withdrawals.withdrawal
@@ -69,15 +70,15 @@ class RecoverWithdrawals:
         row = await reader.fetchrow(COUNT)
         return int(row["n"]) if row else 0
 
-    async def unknown(self, reader: Reader, moved: Sequence[Moved]) -> list[Moved]:
-        """Payments out that carry neither a receipt nor an id of ours."""
+    async def explained(self, reader: Reader, moved: Sequence[Moved]) -> set[str]:
+        """Payments out that carry a receipt or an id of ours."""
         outward = [line for line in moved if not line.inward]
         ids = [line.our_id for line in outward if line.our_id is not None]
         rows = await reader.fetch(EXPLAINED, [line.receipt for line in outward], ids)
         receipts, known = {row["receipt"] for row in rows}, {row["id"] for row in rows}
-        return [
-            line for line in outward if line.receipt not in receipts and line.our_id not in known
-        ]
+        return {
+            line.receipt for line in outward if line.receipt in receipts or line.our_id in known
+        }
 
     async def _doubt(self, tx: Tx, row: Row, now: datetime) -> None:
         if row["state"] == WithdrawalState.SENDING.value:

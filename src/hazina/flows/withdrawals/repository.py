@@ -32,7 +32,9 @@ SELECT * FROM withdrawals.withdrawal WHERE purpose_id = $1 AND customer_id = $2
 ORDER BY id DESC LIMIT 1
 """
 FIND_BY_CALLBACK = "SELECT id FROM withdrawals.withdrawal WHERE token = $1"
-FIND_BY_QUESTION = "SELECT withdrawal_id FROM withdrawals.question WHERE token = $1"
+FIND_BY_QUESTION = """
+SELECT withdrawal_id, asked_at FROM withdrawals.question WHERE token = $1
+"""
 NOT_FOUND = """
 UPDATE withdrawals.withdrawal SET not_found = not_found + 1
 WHERE id = $1 AND state IN ('sent', 'unknown')

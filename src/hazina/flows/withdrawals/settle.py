@@ -6,8 +6,10 @@ What M-Pesa paid is booked whatever it takes; what is not known stays reserved.
 from datetime import datetime
 from uuid import UUID
 
+from hazina.desk.debts.service import Debts, Loss
 from hazina.desk.limits import Limits
 from hazina.flows.plan import Plan
+from hazina.flows.treasury.postings import payout_charge
 from hazina.flows.treasury.tariffs import Tariffs
 from hazina.flows.treasury.terms import TariffKind
 from hazina.flows.withdrawals import postings
@@ -17,11 +19,16 @@ from hazina.flows.withdrawals.request import LIMIT_KIND, TABLE
 from hazina.flows.withdrawals.states import WithdrawalEvent, WithdrawalState
 from hazina.infra.db import Row, Tx
 from hazina.infra.outbox import Outbox
-from hazina.kernel.actor import SYSTEM
+from hazina.kernel.actor import SYSTEM, Actor
 from hazina.kernel.ids import new_id
 from hazina.kernel.money import KES, Money
+from hazina.ledger.chart import customer
+from hazina.ledger.codes import Code
 from hazina.ledger.core import Transfer, first_fault, linked
 from hazina.ledger.service import Ledger
+
+LATE = Loss(Code.WITHDRAWAL_LATE, "customer.paid_late", "customer.paid_late_owes")
+LATE_WORDS = "M-Pesa paid it after it had said that it did not."
 
 
 class NotBooked(Exception):
@@ -39,12 +46,14 @@ class Settlement:
         outbox: Outbox,
         tariffs: Tariffs,
         purposes: PayoutPurposes,
+        debts: Debts,
     ) -> None:
         self._ledger = ledger
         self._limits = limits
         self._tariffs = tariffs
         self._outbox = outbox
         self._purposes = purposes
+        self._debts = debts
 
     async def pay(self, tx: Tx, row: Row, receipt: str, now: datetime) -> None:
         """This will book a payout that M-Pesa has made. Raises: StateMoved, NotBooked."""
@@ -55,8 +64,10 @@ class Settlement:
             transfers = postings.paid(row["id"], holds, charge)
         else:
             handler = self._purposes.get(row["purpose"])
-            plan = await handler.paid(tx, _fact(row, receipt, None), now)
-            payout = postings.paid_funded(row["id"], row["customer_id"], amount, charge)
+            wallet = customer(row["customer_id"], KES)
+            stopped = bool(await self._ledger.list_stopped(tx, [wallet]))
+            plan = await handler.paid(tx, _fact(row, receipt, None, stopped=stopped), now)
+            payout = postings.paid_funded(row["id"], plan.payer or wallet, amount, charge)
             transfers = [*plan.transfers, *payout]
         group = new_id()
         changes: dict[str, object] = {
@@ -84,6 +95,36 @@ class Settlement:
         await self._move(tx, row, event, changes, now, note=words[:300])
         await self._post(tx, linked(transfers), plan)
 
+    async def pay_late(
+        self, tx: Tx, row: Row, receipt: str, now: datetime, *, actor: Actor = SYSTEM
+    ) -> None:
+        """This will book a payout that was made after it had ended as not paid, and its money was
+        free again: what the customer has goes after it, the rest they owe. Our fee is not asked
+        for, and what a product let go of stays let go of. Raises: StateMoved."""
+        amount = asked_amount(row)
+        charge = await self._tariffs.charge(tx, TariffKind.PAYOUT, amount, now)
+        group, about = new_id(), postings.reference(row["id"])
+        changes: dict[str, object] = {
+            "receipt": receipt,
+            "group_id": group,
+            "code": None,
+            "words": LATE_WORDS,
+        }
+        await self._move(tx, row, WithdrawalEvent.PAID_LATE, changes, now, actor=actor)
+        await self._debts.claw_back(
+            tx,
+            customer_id=row["customer_id"],
+            amount=amount,
+            to=postings.UTILITY,
+            cause=receipt,
+            about=about,
+            group=group,
+            actor=actor,
+            now=now,
+            why=LATE,
+            also=payout_charge(about, charge),
+        )
+
     async def _post(self, tx: Tx, transfers: list[Transfer], plan: Plan) -> None:
         results = await self._ledger.post(tx, transfers, SYSTEM)
         if fault := first_fault(results):
@@ -99,9 +140,10 @@ class Settlement:
         now: datetime,
         *,
         note: str | None = None,
+        actor: Actor = SYSTEM,
     ) -> None:
         changes = {**changes, "next_attempt_at": None}
-        await TABLE.move(tx, row, event, now=now, actor=SYSTEM, note=note, changes=changes)
+        await TABLE.move(tx, row, event, now=now, actor=actor, note=note, changes=changes)
         payload = {
             "customer_id": str(row["customer_id"]),
             "amount": KES.units(int(row["amount"])).decimal,
@@ -125,6 +167,9 @@ def asked_amount(row: Row) -> Money:
     return KES.units(int(row["amount"]))
 
 
-def _fact(row: Row, receipt: str | None, words: str | None) -> PayoutFact:
+def _fact(
+    row: Row, receipt: str | None, words: str | None, *, stopped: bool = False
+) -> PayoutFact:
     purpose_id: UUID = row["purpose_id"]
-    return PayoutFact(row["id"], row["customer_id"], asked_amount(row), purpose_id, receipt, words)
+    amount = asked_amount(row)
+    return PayoutFact(row["id"], row["customer_id"], amount, purpose_id, receipt, words, stopped)

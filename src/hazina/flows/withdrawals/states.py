@@ -14,6 +14,7 @@ class WithdrawalState(StrEnum):
     UNKNOWN = "unknown"  # nobody knows yet whether it was paid: the money stays reserved
     PAID = "paid"  # paid and booked, with its receipt
     FAILED = "failed"  # not paid, on evidence; the money is free again
+    CONTRADICTED = "contradicted"  # ended as not paid, then told as paid: M-Pesa is asked anew
 
 
 class WithdrawalEvent(StrEnum):
@@ -27,7 +28,9 @@ class WithdrawalEvent(StrEnum):
     RECOVERED = "recovered"  # restored from a copy: it may have been sent since, so ask
     PAID = "paid"  # a result or status says it was paid, with our id and amount
     FAILED = "failed"  # a result or status says it was not paid
-    ABSENT = "absent"  # status twice, a whole statement and two persons say it was never made
+    ABSENT = "absent"  # a whole statement, and two persons, say that it was never made
+    TOLD_PAID = "told_paid"  # after its end M-Pesa tells that it was paid
+    PAID_LATE = "paid_late"  # asked anew M-Pesa says so too, or its statement and two persons
 
 
 S, E = WithdrawalState, WithdrawalEvent
@@ -51,6 +54,9 @@ MACHINE = Machine(
         (S.SENT, E.FAILED): S.FAILED,
         (S.UNKNOWN, E.FAILED): S.FAILED,
         (S.UNKNOWN, E.ABSENT): S.FAILED,
+        (S.FAILED, E.TOLD_PAID): S.CONTRADICTED,
+        (S.CONTRADICTED, E.PAID_LATE): S.PAID,
+        (S.CONTRADICTED, E.ABSENT): S.FAILED,
     },
 )
 OPEN = (S.HELD, S.SENDING, S.SENT, S.UNKNOWN)

@@ -20,6 +20,7 @@ CHIPS: dict[WithdrawalState, tuple[str, Tone]] = {
     S.UNKNOWN: ("Checking with M-Pesa", Tone.WAIT),
     S.PAID: ("Paid", Tone.GOOD),
     S.FAILED: ("Not paid", Tone.BAD),
+    S.CONTRADICTED: ("Checking with M-Pesa", Tone.WAIT),
 }
 FINAL = (S.PAID, S.FAILED)
 
@@ -67,6 +68,9 @@ def _steps(view: WithdrawalView, events: Sequence[Row]) -> list[Step]:
         case S.UNKNOWN:
             note = "We do not know yet whether M-Pesa paid. We are asking."
             return [*steps, Step("Paid", StepState.NOW, note=note), *_next("Booked")]
+        case S.CONTRADICTED:
+            note = "M-Pesa first told us that it did not pay, and now that it did. We are asking."
+            return [*steps, Step("Paid", StepState.NOW, note=note), *_next("Booked")]
         case S.FAILED:
             words = view.words or "M-Pesa did not pay."
             return [*steps, Step("Not paid", StepState.FAILED, view.state_since, words)]
@@ -74,7 +78,9 @@ def _steps(view: WithdrawalView, events: Sequence[Row]) -> list[Step]:
             at = _first(events, S.PAID)
             says = f"M-Pesa receipt {view.receipt}." if view.receipt else "M-Pesa says it is paid."
             booked = said("{} have left your treasury.", amount + view.fee)
-            if view.purpose:
+            if any(event["event"] == "paid_late" for event in events):
+                booked = said("{} went after it, or are owed. We ask no fee for it.", amount)
+            elif view.purpose:
                 booked = said("{} went straight to your phone.", amount)
             done = StepState.DONE
             return [*steps, Step("Paid", done, at, says), Step("Booked", done, at, booked)]
@@ -97,6 +103,14 @@ def _advice(view: WithdrawalView) -> Advice | None:
                 "arrives on the phone, it was paid.",
                 Tone.WAIT,
             )
+        case S.CONTRADICTED:
+            return Advice(
+                "It may have been paid after all",
+                "Your money was freed, since M-Pesa said that nothing was paid. Now it says "
+                "otherwise. If its message is on the phone, leave the amount in your treasury: "
+                "it is taken once M-Pesa has answered, without a fee.",
+                Tone.WARN,
+            )
         case S.FAILED if view.purpose is None:
             return Advice(
                 "Your money is free again",
@@ -115,7 +129,8 @@ def _reserved(view: WithdrawalView) -> str:
     if view.purpose is not None:
         return ""
     total = view.amount + view.fee
-    return said("{} are reserved for it.", total) if view.state not in FINAL else ""
+    held = view.state not in (*FINAL, S.CONTRADICTED)
+    return said("{} are reserved for it.", total) if held else ""
 
 
 def _next(*labels: str) -> list[Step]:

@@ -40,10 +40,10 @@ class Tasks:
                 await self._sender.send(withdrawal_id)
             case WithdrawalState.SENDING.value:
                 await self._sender.give_up_lease(withdrawal_id)
-            case WithdrawalState.SENT.value | WithdrawalState.UNKNOWN.value:
-                await self._listener.ask(withdrawal_id)
-            case _:
+            case None | WithdrawalState.PAID.value:
                 return
+            case _:
+                await self._listener.ask(withdrawal_id)
 
     async def sweep(self) -> None:
         """This will queue whatever is due, oldest first."""

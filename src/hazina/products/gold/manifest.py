@@ -21,6 +21,7 @@ from hazina.products.gold.prices import GoldPrices
 from hazina.products.gold.quotes import Quotes
 from hazina.products.gold.sell import Selling
 from hazina.products.gold.sell_settle import SellPurpose
+from hazina.products.gold.shortage import SWEEP, SWEEP_EVERY_S, Shortage
 from hazina.products.gold.timeline import Timeline
 from hazina.products.gold.trades import Trades
 
@@ -46,6 +47,8 @@ def build(house: House) -> None:
     release = Release(house.db, house.clock, jobs, ledger, news)
     jobs.register(RELEASE, release.run)
     jobs.every("trade.sweep", 30, release.sweep)
+    shortage = Shortage(house.db, lots, settings.gold_low_grams)
+    jobs.every(SWEEP, SWEEP_EVERY_S, shortage.sweep)
     jobs.every("quote.prune", 3600, lambda: quotes.prune(house.db, house.clock.now()))
     proof.claim(house.get(Proof))
 

@@ -104,6 +104,14 @@ def sale_paid(deal: Deal, parts: Sequence[Part], proceeds_id: UUID) -> list[Tran
     return [*gold, _held_proceeds(deal, proceeds_id).post(), *_price_taken(deal)]
 
 
+def sale_paid_around(deal: Deal, parts: Sequence[Part], proceeds_id: UUID) -> list[Transfer]:
+    """The same where the customer's wallet is frozen, and nothing can be taken out of it again: the
+    proceeds do not pass through it, and the payout is taken from gold:position."""
+    gold = [_held_sale(deal, part).post() for part in parts]
+    taken = _price_taken(deal, POSITION)
+    return [*gold, _held_proceeds(deal, proceeds_id).void(), *taken]
+
+
 def sale_at_once(deal: Deal, parts: Sequence[Part], proceeds_id: UUID) -> list[Transfer]:
     """Sold to the wallet: everything moves in one group."""
     gold = [
@@ -133,18 +141,21 @@ def _price_paid(deal: Deal) -> list[Transfer]:
     )
 
 
-def _price_taken(deal: Deal) -> list[Transfer]:
+def _price_taken(deal: Deal, owner: AccountRef | None = None) -> list[Transfer]:
     """Of the proceeds at mid: customer KES → income:gold-spread, → rounding."""
     return _moves(
         deal,
         (SPREAD, deal.terms.spread, Code.GOLD_SPREAD),
         (ROUNDING, deal.terms.rounding, Code.ROUNDING),
+        owner=owner,
     )
 
 
-def _moves(deal: Deal, *lines: tuple[AccountRef, Money, Code]) -> list[Transfer]:
+def _moves(
+    deal: Deal, *lines: tuple[AccountRef, Money, Code], owner: AccountRef | None = None
+) -> list[Transfer]:
     return [
-        move(deal.shillings, to, amount, code, deal.reference)
+        move(owner or deal.shillings, to, amount, code, deal.reference)
         for to, amount, code in lines
         if amount
     ]

@@ -6,7 +6,7 @@ with or without a minus; a charge under its payment's own receipt. Only complete
 
 import csv
 import io
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 
 from hazina.kernel.clock import EAT
@@ -25,17 +25,22 @@ def read_statement(body: bytes) -> Statement:
     """This will read every completed line. Raises: StatementUnreadable."""
     if len(body) > MAX_BYTES:
         raise StatementUnreadable
+    text = io.TextIOWrapper(io.BytesIO(body), encoding="utf-8-sig", newline="")
     try:
-        rows = list(csv.reader(io.StringIO(body.decode("utf-8-sig"), newline=""), strict=True))
+        return _read(csv.reader(text, strict=True))
     except (UnicodeDecodeError, csv.Error):
         raise StatementUnreadable from None
-    head = next((n for n, row in enumerate(rows) if {cell.strip() for cell in row} >= NEEDED), None)
+
+
+def _read(rows: Iterator[list[str]]) -> Statement:
+    """One row after the other: a year of them would be a hundred times the file in memory."""
+    head = next((row for row in rows if {cell.strip() for cell in row} >= NEEDED), None)
     if head is None:
         raise StatementUnreadable
-    names = [cell.strip() for cell in rows[head]]
+    names = [cell.strip() for cell in head]
     lines: list[StatementLine] = []
     unread = 0
-    for row in rows[head + 1 :]:
+    for row in rows:
         cells = {name: cell.strip() for name, cell in zip(names, row, strict=False)}
         if cells.get(STATUS, "").lower() != "completed":
             unread += bool("".join(row).strip()) and not cells.get(STATUS)

@@ -11,7 +11,14 @@ from starlette.responses import HTMLResponse, Response
 
 from hazina.desk.webkit.current import CurrentCustomer, CustomerActor, CustomerSession
 from hazina.desk.webkit.flash import Tone, redirect
-from hazina.desk.webkit.forms import Field, Form, FormSpec, check_field, code_field
+from hazina.desk.webkit.forms import (
+    Field,
+    Form,
+    FormSpec,
+    check_field,
+    code_field,
+    password_field,
+)
 from hazina.desk.webkit.templates import render
 from hazina.identity.api_keys import PREFIX as KEY
 from hazina.identity.api_keys import ApiKeys, NewKey, parse_scopes
@@ -21,6 +28,7 @@ from hazina.identity.devices import Devices
 from hazina.identity.guard_routes import freeze_own
 from hazina.identity.outward import PREFIX as PHONE_ID
 from hazina.identity.outward import OutwardGuard
+from hazina.identity.own_password import OwnPassword
 from hazina.identity.phones import parse_phone
 from hazina.identity.recovery import AccountRecovery
 from hazina.identity.second_factor import CustomerFactors
@@ -34,6 +42,10 @@ router = APIRouter(prefix="/security")
 CODE = replace(code_field(help="The six digits your app shows now."), required=True)
 ANY_CODE = code_field(help="Or one of your recovery codes. Leave empty if you have no app.")
 FIRST = FormSpec(CODE)
+OWN = password_field(
+    "password", "Your password", help="Asked again, so that nobody else can set this up."
+)
+BEGIN = FormSpec(OWN)
 PHONE = Field("phone", "Phone to pay", parse_phone, kind="tel", max_length=32)
 PHONES = FormSpec(PHONE, ANY_CODE)
 LABEL = Field("label", "What is it for?", str, max_length=64)
@@ -55,14 +67,23 @@ LIFT = FormSpec(LIFT_CODE, CHALLENGE)
 @router.get("/second-factor")
 async def show_factor(request: Request, me: CurrentCustomer) -> HTMLResponse:
     """Whether it is on; the way to set it up where it is not."""
-    return await _factor_page(request, me.id, FIRST.blank())
+    return await _factor_page(request, me.id)
 
 
 @router.post("/second-factor/begin")
-async def begin_factor(request: Request, me: CurrentCustomer) -> Response:
+async def begin_factor(request: Request, me: CurrentCustomer, actor: CustomerActor) -> Response:
     """Shows the secret, this once, as a QR code and as text."""
-    house = house_of(request)
+    house, form = house_of(request), await BEGIN.read(request)
     factors, now = house.get(CustomerFactors), house.clock.now()
+    if not form.ok:
+        return await _factor_page(request, me.id, own=form)
+    try:
+        await house.get(OwnPassword).prove(
+            me.id, form.value(OWN), actor, now, act="second_factor_begin", field=OWN.name
+        )
+    except Refusal as refusal:
+        form.refuse_with(refusal)
+        return await _factor_page(request, me.id, own=form)
     try:
         made = await house.db.run(lambda tx: factors.begin(tx, me.id, me.username, now))
     except Refusal as refusal:
@@ -92,7 +113,7 @@ async def renew_codes(request: Request, me: CurrentCustomer, actor: CustomerActo
         request, form, lambda tx: factors.renew_codes(tx, me.id, form.value(CODE), actor, now)
     )
     if codes is None:
-        return await _factor_page(request, me.id, form)
+        return await _factor_page(request, me.id, code=form)
     return _secret(render(request, "wallet/recovery_codes.html", codes=codes))
 
 
@@ -107,7 +128,7 @@ async def remove_factor(request: Request, me: CurrentCustomer, actor: CustomerAc
         return True
 
     if await _tried(request, form, off) is None:
-        return await _factor_page(request, me.id, form)
+        return await _factor_page(request, me.id, code=form)
     return redirect(request, "/security", "The second factor is off.", Tone.WARN)
 
 
@@ -281,10 +302,14 @@ def _secret(page: HTMLResponse) -> HTMLResponse:
     return page
 
 
-async def _factor_page(request: Request, customer_id: UUID, form: Form) -> HTMLResponse:
-    house = house_of(request)
+async def _factor_page(
+    request: Request, customer_id: UUID, *, code: Form | None = None, own: Form | None = None
+) -> HTMLResponse:
+    """``code`` was sent where it is on, ``own`` where it is off."""
+    house, code, own = house_of(request), code or FIRST.blank(), own or BEGIN.blank()
     found = await house.get(CustomerFactors).status(house.db, customer_id)
-    return render(request, "wallet/factor.html", status=form.status, form=form, factor=found)
+    status = max(code.status, own.status)
+    return render(request, "wallet/factor.html", status=status, form=code, own=own, factor=found)
 
 
 async def _phones_page(request: Request, customer_id: UUID, form: Form) -> HTMLResponse:

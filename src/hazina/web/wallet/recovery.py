@@ -3,6 +3,7 @@
 from fastapi import APIRouter, Request
 from starlette.responses import HTMLResponse, Response
 
+from hazina.desk.webkit.cookies import device_of
 from hazina.desk.webkit.flash import redirect
 from hazina.desk.webkit.forms import (
     Choice,
@@ -53,7 +54,9 @@ async def start(request: Request, origin: VisitorDep) -> Response:
     if form.ok:
         try:
             recovery, now = house.get(AccountRecovery), house.clock.now()
-            begun = await recovery.start(form.value(USERNAME), origin, now)
+            begun = await recovery.start(
+                form.value(USERNAME), origin, now, device=device_of(request)
+            )
             await recovery.ask_email(begun, origin, now)
             blank = FINISH.blank(recovery=wire_id(PREFIX, begun), second="email")
             return _finish_page(request, blank)

@@ -22,6 +22,8 @@ WORDS: dict[Code, Words] = {
     Code.DEPOSIT: Words("Deposit", "in"),
     Code.DEPOSIT_IN_TRANSIT: Words("Deposit, receipt to follow", "in"),
     Code.WITHDRAWAL: Words("Withdrawal", "out"),
+    Code.WITHDRAWAL_LATE: Words("Withdrawal, paid after all", "out"),
+    Code.DEPOSIT_UNPAID: Words("Deposit that was never paid", "out"),
     Code.WITHDRAWAL_FEE: Words("Our fee for a withdrawal", "out"),
     Code.FEE_EXCISE: Words("Excise duty on our fee", "out"),
     Code.GOLD_BOUGHT: Words("Gold bought", "gold"),
