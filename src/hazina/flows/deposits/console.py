@@ -15,12 +15,9 @@ from hazina.flows.deposits.states import DepositState
 from hazina.flows.watch import (
     ATTEMPT_COLUMNS,
     EVENT_COLUMNS,
-    LIST_COLUMNS,
     Chapter,
     attempt_rows,
     event_rows,
-    filters,
-    list_rows,
     moment,
     short,
 )
@@ -32,8 +29,6 @@ from hazina.kernel.money import KES
 
 router = APIRouter(prefix="/deposits")
 
-PAGE = 50
-STATES = [(state.value, state.value.capitalize()) for state in DepositState]
 RECEIPT_COLUMNS: list[str | Column] = [
     "Receipt",
     Column("Amount", numeric=True),
@@ -50,21 +45,8 @@ async def show_list(
     request: Request, _operator: CurrentOperator, state: State = None, cursor: Cursor = None
 ) -> Response:
     """Deposits in one state, or all that are open, newest first."""
-    house: House = request.app.state.house
-    page = await oversight.list_all(house.db, state, limit=PAGE, cursor=cursor)
-    here = f"/deposits?state={state.value}" if state else "/deposits"
-    more = f"{here}{'&' if state else '?'}cursor={page.next_cursor}"
-    return render(
-        request,
-        "deposits/watch_list.html",
-        title="Deposits",
-        lede="Shillings that people put in by M-Pesa.",
-        filters=filters("/deposits", state.value if state else "", STATES),
-        columns=LIST_COLUMNS,
-        rows=list_rows(page.items, house.clock.now()),
-        older=more if page.next_cursor else "",
-        newer=here if cursor else "",
-    )
+    title, lede = "Deposits", "Shillings that people put in by M-Pesa."
+    return await oversight.DEPOSITS.page(request, state, cursor, title=title, lede=lede)
 
 
 @router.get("/{deposit_id}")
@@ -73,7 +55,7 @@ async def show(request: Request, deposit_id: str, _operator: CurrentOperator) ->
     house: House = request.app.state.house
     found = parse_id("dep", deposit_id)
     async with house.db.transaction(readonly=True) as tx:
-        row = await oversight.find_row(tx, found)
+        row = await oversight.DEPOSITS.find_row(tx, found)
         owner = await house.get(Customers).get(tx, row["customer_id"])
         chapters = [
             Chapter("Timeline", EVENT_COLUMNS, event_rows(await TABLE.events(tx, found)), ""),
@@ -87,7 +69,7 @@ async def show(request: Request, deposit_id: str, _operator: CurrentOperator) ->
                 "Receipts", RECEIPT_COLUMNS, await _receipts(tx, row), "No receipt has come yet."
             ),
         ]
-    one = oversight.watched(row)
+    one = oversight.DEPOSITS.watched(row)
     return render(
         request,
         "deposits/watch_detail.html",

@@ -330,10 +330,10 @@ async def _second_look(request: Request, wire: str, operator: Operator, form: Fo
     house, found = house_of(request), parse_id("wdr", wire)
     now = house.clock.now()
     async with house.db.transaction(readonly=True) as tx:
-        row = await withdrawals.find_row(tx, found)
+        row = await withdrawals.WITHDRAWALS.find_row(tx, found)
         refused = await house.get(Resend).refusal(tx, found, now)
         owner = await house.get(Customers).get(tx, row["customer_id"])
-    one = withdrawals.watched(row)
+    one = withdrawals.WITHDRAWALS.watched(row)
     lines = [
         Line("Leaves", one.amount, "Once at most: M-Pesa takes an id once.", strong=True),
         Line("To", one.phone, f"asked for by {owner.username}"),
@@ -361,14 +361,15 @@ async def _question(tx: Tx, house: House, wire: str, forms: Mapping[str, Form]) 
     """Raises: NotFound."""
     kind, found = _read(wire)
     if kind == "deposit":
-        row = await deposits.find_row(tx, found)
-        seen, payment = deposits.watched(row), await exits.payment_of_deposit(tx, row)
+        row = await deposits.DEPOSITS.find_row(tx, found)
+        seen, payment = deposits.DEPOSITS.watched(row), await exits.payment_of_deposit(tx, row)
         missing = await house.get(Unanswered).missing(tx, row, house.clock.now())
         ways = exits.of_deposit(row, payment, missing, forms)
         return Question(waiting_deposit(seen), not seen.settled, seen.path, [], [], ways)
     if kind == "withdrawal":
-        row = await withdrawals.find_row(tx, found)
-        seen, ways = withdrawals.watched(row), await exits.of_withdrawal(tx, house, row, forms)
+        row = await withdrawals.WITHDRAWALS.find_row(tx, found)
+        seen = withdrawals.WITHDRAWALS.watched(row)
+        ways = await exits.of_withdrawal(tx, house, row, forms)
         return Question(waiting_withdrawal(seen), not seen.settled, seen.path, [], [], ways)
     if kind == "reversal":
         return await _reversal(tx, house, found, forms)

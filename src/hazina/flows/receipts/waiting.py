@@ -56,8 +56,8 @@ async def list_waiting(
     db: Database, *, limit: int = MOST, after: Place = BEGINNING
 ) -> list[Waiting]:
     """All that is unknown, unproven, in suspense or on its way back; the oldest first."""
-    money_in = await deposits.list_questions(db, limit=limit, after=after)
-    money_out = await withdrawals.list_questions(db, limit=limit, after=after)
+    money_in = await deposits.DEPOSITS.list_questions(db, limit=limit, after=after)
+    money_out = await withdrawals.WITHDRAWALS.list_questions(db, limit=limit, after=after)
     rows = await db.fetch(sql.OPEN, limit, after.since, after.id)
     found = [_of("deposit", one) for one in money_in]
     found += [_of("withdrawal", one) for one in money_out]

@@ -13,12 +13,9 @@ from hazina.desk.webkit.view import Line
 from hazina.flows.watch import (
     ATTEMPT_COLUMNS,
     EVENT_COLUMNS,
-    LIST_COLUMNS,
     Chapter,
     attempt_rows,
     event_rows,
-    filters,
-    list_rows,
     moment,
 )
 from hazina.flows.withdrawals import oversight
@@ -32,8 +29,6 @@ from hazina.kernel.money import KES
 
 router = APIRouter()
 
-PAGE = 50
-STATES = [(state.value, state.value.capitalize()) for state in WithdrawalState]
 State = Annotated[WithdrawalState | None, Query(description="One state; empty: all open.")]
 Cursor = Annotated[str | None, Query(max_length=60)]
 
@@ -43,21 +38,8 @@ async def show_list(
     request: Request, _operator: CurrentOperator, state: State = None, cursor: Cursor = None
 ) -> Response:
     """Withdrawals in one state, or all that are open, newest first."""
-    house: House = request.app.state.house
-    page = await oversight.list_all(house.db, state, limit=PAGE, cursor=cursor)
-    here = f"/withdrawals?state={state.value}" if state else "/withdrawals"
-    more = f"{here}{'&' if state else '?'}cursor={page.next_cursor}"
-    return render(
-        request,
-        "deposits/watch_list.html",
-        title="Withdrawals",
-        lede="Shillings that M-Pesa pays out for us.",
-        filters=filters("/withdrawals", state.value if state else "", STATES),
-        columns=LIST_COLUMNS,
-        rows=list_rows(page.items, house.clock.now()),
-        older=more if page.next_cursor else "",
-        newer=here if cursor else "",
-    )
+    title, lede = "Withdrawals", "Shillings that M-Pesa pays out for us."
+    return await oversight.WITHDRAWALS.page(request, state, cursor, title=title, lede=lede)
 
 
 @router.get("/withdrawals/{withdrawal_id}")
@@ -66,7 +48,7 @@ async def show(request: Request, withdrawal_id: str, _operator: CurrentOperator)
     house: House = request.app.state.house
     found = parse_id("wdr", withdrawal_id)
     async with house.db.transaction(readonly=True) as tx:
-        row = await oversight.find_row(tx, found)
+        row = await oversight.WITHDRAWALS.find_row(tx, found)
         owner = await house.get(Customers).get(tx, row["customer_id"])
         asked = [[moment(one["asked_at"])] for one in await tx.fetch(oversight.ASKED, found)]
         chapters = [
@@ -81,7 +63,7 @@ async def show(request: Request, withdrawal_id: str, _operator: CurrentOperator)
                 "Questions to M-Pesa", ["Asked at"], asked, "Nothing had to be asked about it."
             ),
         ]
-    one = oversight.watched(row)
+    one = oversight.WITHDRAWALS.watched(row)
     return render(
         request,
         "deposits/watch_detail.html",

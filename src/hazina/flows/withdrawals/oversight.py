@@ -1,38 +1,20 @@
-"""Withdrawals as operators see them: everybody's, read only, never with a whole phone number."""
+"""Withdrawals as operators see them: what each waits for, and what else they look up."""
 
-from collections.abc import Sequence
 from uuid import UUID
 
 from hazina.flows.deposits.repository import Reader
-from hazina.flows.watch import BEGINNING, NEWEST, Place, Watched, at
+from hazina.flows.overseen import Overseen
+from hazina.flows.watch import at
 from hazina.flows.withdrawals.states import WithdrawalState
 from hazina.flows.withdrawals.story import CHIPS
-from hazina.infra.db import Row, Tx
-from hazina.kernel.errors import NotFound
-from hazina.kernel.ids import parse_id, wire_id
-from hazina.kernel.money import KES
-from hazina.kernel.page import Page
+from hazina.infra.db import Row
 
 S = WithdrawalState
-SETTLED = (S.PAID, S.FAILED)
-OPEN = "state NOT IN ('paid', 'failed')"
-# States are written into the SQL, from the enum alone: only so can the partial index be used.
-LIST = """
-SELECT * FROM withdrawals.withdrawal WHERE {where} AND id < $1 ORDER BY id DESC LIMIT $2
-"""
-QUESTIONS = """
-SELECT * FROM withdrawals.withdrawal
-WHERE state IN ('unknown', 'contradicted') AND (state_since, id) > ($2, $3)
-ORDER BY state_since, id LIMIT $1
-"""
 DUE_NOW = """
 UPDATE withdrawals.withdrawal SET next_attempt_at = $2
 WHERE id = $1 AND state IN ('sent', 'unknown', 'contradicted')
 """
-BY_ID = "SELECT * FROM withdrawals.withdrawal WHERE id = $1"
 ASKED = "SELECT asked_at FROM withdrawals.question WHERE withdrawal_id = $1 ORDER BY asked_at"
-
-
 OWNER = "SELECT customer_id FROM withdrawals.withdrawal WHERE receipt = $1"
 
 
@@ -40,50 +22,6 @@ async def find_owner(reader: Reader, receipt: str) -> UUID | None:
     """Who was paid out under that receipt."""
     row = await reader.fetchrow(OWNER, receipt)
     return row["customer_id"] if row else None
-
-
-async def list_all(
-    reader: Reader, state: WithdrawalState | None, *, limit: int, cursor: str | None
-) -> Page[Watched]:
-    """Those in ``state``, or all that are open; newest first."""
-    before = parse_id("wdr", cursor) if cursor else NEWEST
-    rows = await reader.fetch(LIST.format(where=_where(state)), before, limit + 1)
-    return Page.of([watched(row) for row in rows], limit, lambda one: one.wire)
-
-
-async def list_questions(
-    reader: Reader, *, limit: int, after: Place = BEGINNING
-) -> Sequence[Watched]:
-    """Those of which nobody knows whether they were paid, or that M-Pesa contradicts; the oldest
-    first."""
-    rows = await reader.fetch(QUESTIONS, limit, after.since, after.id)
-    return [watched(row) for row in rows]
-
-
-async def find_row(tx: Tx, withdrawal_id: UUID) -> Row:
-    """Raises: NotFound."""
-    row = await tx.fetchrow(BY_ID, withdrawal_id)
-    if row is None:
-        raise NotFound
-    return row
-
-
-def watched(row: Row) -> Watched:
-    state = S(row["state"])
-    wire = wire_id("wdr", row["id"])
-    waits_for, next_step = waiting(row)
-    return Watched(
-        wire,
-        f"/withdrawals/{wire}",
-        KES.units(int(row["amount"])),
-        row["phone_masked"],
-        state.value.capitalize(),
-        CHIPS[state][1],
-        row["state_since"],
-        waits_for,
-        next_step,
-        state in SETTLED,
-    )
 
 
 def waiting(row: Row) -> tuple[str, str]:
@@ -109,9 +47,12 @@ def waiting(row: Row) -> tuple[str, str]:
             return "", ""
 
 
-def _where(state: WithdrawalState | None) -> str:
-    if state is None:
-        return OPEN
-    if state in SETTLED:
-        return f"state = '{state.value}'"
-    return f"state = '{state.value}' AND {OPEN}"
+WITHDRAWALS = Overseen(
+    "withdrawals.withdrawal",
+    "wdr",
+    "/withdrawals",
+    CHIPS,
+    settled=(S.PAID, S.FAILED),
+    questions=(S.UNKNOWN, S.CONTRADICTED),
+    waiting=waiting,
+)

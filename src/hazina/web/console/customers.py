@@ -171,10 +171,10 @@ async def _owner(house: House, asked: str) -> UUID | None:
             return (await house.get(Customers).get(db, parse_id(PREFIX, asked))).id
         async with db.transaction(readonly=True) as tx:
             if asked.startswith("dep_"):
-                row = await deposits.find_row(tx, parse_id("dep", asked))
+                row = await deposits.DEPOSITS.find_row(tx, parse_id("dep", asked))
                 return UUID(str(row["customer_id"]))
             if asked.startswith("wdr_"):
-                row = await withdrawals.find_row(tx, parse_id("wdr", asked))
+                row = await withdrawals.WITHDRAWALS.find_row(tx, parse_id("wdr", asked))
                 return UUID(str(row["customer_id"]))
     except NotFound:
         return None
