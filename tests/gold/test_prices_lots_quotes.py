@@ -19,7 +19,6 @@ from hazina.products.gold.terms import Side, TradeTooLarge, TradeTooSmall, Via
 from tests.gold.desk import GoldDesk, grams, kes, wish
 
 
-
 class TestTheGauges:
     async def test_tell_what_is_left_and_whether_it_is_short(self, desk: GoldDesk) -> None:
         async def measured() -> tuple[float | None, float | None]:

@@ -4,7 +4,7 @@ from typing import Any
 
 from hazina.kernel.outcome import Accepted
 from hazina.rails.receipts import ReceiptRail
-from tests.journeys.world import Person, World
+from tests.journeys.world import PASSWORD, Person, World
 
 
 async def registered(world: World) -> ReceiptRail:
@@ -20,6 +20,15 @@ async def in_step(world: World) -> None:
     """The simulator's clock is set to the journey's."""
     answer = await world.sim.put("/sim/clock", json={"set": world.clock.now().isoformat()})
     assert answer.status_code == 200, answer.text
+
+
+async def back(person: Person) -> Person:
+    """The same person, who signs in anew: an access token lives for minutes, a journey for days."""
+    login = {"username": person.username, "password": PASSWORD}
+    answer = await person.api.post("/api/v1/auth/login", json=login)
+    assert answer.status_code == 200, answer.text
+    person.api.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
+    return person
 
 
 async def account_of(person: Person) -> str:

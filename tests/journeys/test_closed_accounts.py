@@ -14,7 +14,7 @@ from hazina.kernel.money import KES
 from hazina.ledger.accounts import AccountIsClosed, Accounts
 from hazina.ledger.chart import customer
 from hazina.ledger.service import Ledger
-from tests.journeys.paying import account_of, in_step, pay, payment
+from tests.journeys.paying import account_of, back, in_step, pay, payment
 from tests.journeys.test_deposits import deposit, state
 from tests.journeys.test_gold import buy, stocked, trade
 from tests.journeys.test_suspense import Desk, desk, left_in_suspense
@@ -103,11 +103,11 @@ class TestMoneyIn:
         closed = how == "close"
         assert await left_in_suspense(world) == (50_000 if closed else 0)
         expected = {"KES": ("0.00" if closed else "500.00", "0.00")}
-        assert await world.balances(person) == expected
+        assert await world.balances(await back(person)) == expected
         if prompted:
-            assert await state(person, wire) == ("suspended" if closed else "paid")
+            assert await state(await back(person), wire) == ("suspended" if closed else "paid")
         await later(world, minutes=16)
-        assert await world.balances(person) == expected
+        assert await world.balances(await back(person)) == expected
 
     async def test_of_a_prompt_to_a_closed_account_goes_back_by_two_persons(
         self, world: World, desk: Desk
@@ -117,7 +117,7 @@ class TestMoneyIn:
         await world.work()
         await stop(world, person, "close")
         await prompt_answered(world, person)
-        receipt = (await person.get(f"/wallet/deposits/{wire}"))["receipt"]
+        receipt = (await (await back(person)).get(f"/wallet/deposits/{wire}"))["receipt"]
         await world.house.get(Puller).read(world.clock.now() + timedelta(minutes=1))
         await world.settle()
         found = await payment(world, receipt)
@@ -137,7 +137,7 @@ class TestMoneyBack:
         await withdraw(person, "600")
         await stop(world, person, "freeze")
         await world.settle()
-        assert await world.balances(person) == {"KES": ("1000.00", "0.00")}
+        assert await world.balances(await back(person)) == {"KES": ("1000.00", "0.00")}
 
     async def test_of_a_payout_that_is_made_leaves_a_frozen_account(
         self, world: World, desk: Desk
@@ -146,7 +146,7 @@ class TestMoneyBack:
         await withdraw(person, "600")
         await stop(world, person, "freeze")
         await world.settle()
-        assert await world.balances(person) == {"KES": ("400.00", "0.00")}
+        assert await world.balances(await back(person)) == {"KES": ("400.00", "0.00")}
 
     async def test_of_a_sale_paid_by_m_pesa_is_booked_around_a_frozen_account(
         self, world: World, desk: Desk
@@ -159,7 +159,7 @@ class TestMoneyBack:
         await stop(world, person, "freeze")
         await world.settle()
         assert (await trade(person, sold.json()["trade_id"]))["state"] == "completed"
-        balances = await world.balances(person)
+        balances = await world.balances(await back(person))
         assert balances == {"KES": ("1000.00", "0.00"), "XAU": ("0.175000", "0.000000")}
 
     @pytest.mark.parametrize("how", ["freeze", "close"])

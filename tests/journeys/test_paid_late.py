@@ -11,7 +11,7 @@ from hazina.flows.receipts.statements import NotProvenAbsent
 from hazina.flows.receipts.waiting import list_waiting
 from hazina.kernel.actor import SYSTEM
 from hazina.kernel.ids import parse_id
-from tests.journeys.paying import in_step
+from tests.journeys.paying import back, in_step
 from tests.journeys.test_claw_back import owed, paid_in, refused
 from tests.journeys.test_gold import stocked
 from tests.journeys.test_suspense import Desk, desk
@@ -58,20 +58,22 @@ class TestCalledDeclinedAndPaid:
     ) -> None:
         person, _ = await paid_in(world)
         found = await called_declined(world, person)
-        assert await world.balances(person) == {"KES": ("1000.00", "0.00")}
+        assert await world.balances(await back(person)) == {"KES": ("1000.00", "0.00")}
         await world.fault("callback_never", operation="status")
         await later(world, seconds=LATE_S)
         assert await state(world, found) == "contradicted"
         [waiting] = await list_waiting(world.house.db)
-        assert (waiting.kind, waiting.state) == ("withdrawal", "checking with m-pesa")
+        assert (waiting.kind, waiting.state) == ("withdrawal", "contradicted")
         assert "two persons" in waiting.next_step
-        assert await world.balances(person) == {"KES": ("1000.00", "0.00")}
+        assert await world.balances(await back(person)) == {"KES": ("1000.00", "0.00")}
+        await later(world, minutes=1)
+        assert await state(world, found) == "contradicted"
         await later(world, minutes=11)
         assert await state(world, found) == "paid"
-        assert await world.balances(person) == {"KES": ("400.00", "0.00")}
+        assert await world.balances(await back(person)) == {"KES": ("400.00", "0.00")}
         assert await list_waiting(world.house.db) == []
         assert await owed(world, person) == []
-        story = await person.get(f"/wallet/withdrawals/wdr_{found.hex}")
+        story = await (await back(person)).get(f"/wallet/withdrawals/wdr_{found.hex}")
         assert story["receipt"]
         told = await one(world.house.db, "SELECT count(*) FROM desk.message WHERE template = $1",
                          "paid_late")  # fmt: skip
@@ -87,10 +89,10 @@ class TestCalledDeclinedAndPaid:
         await later(world, seconds=LATE_S)
         await later(world, minutes=1)
         assert await state(world, found) == "paid"
-        assert await world.balances(person) == {"KES": ("0.00", "0.00")}
+        assert await world.balances(await back(person)) == {"KES": ("0.00", "0.00")}
         [debt] = await owed(world, person)
         assert str(debt.outstanding) == "KES 300.00"
-        assert refused(await person.post("/wallet/withdrawals", amount_kes="50")) == (
+        assert refused(await (await back(person)).post("/wallet/withdrawals", amount_kes="50")) == (
             "debt_outstanding"
         )
         fees = await one(
@@ -115,12 +117,12 @@ class TestCalledDeclinedAndPaid:
         assert sold.status_code == 202, sold.text
         await world.settle(late=False)
         await later(world, seconds=61)
-        held = (await world.balances(person))["XAU"]
+        held = (await world.balances(await back(person)))["XAU"]
         assert held == ("0.675000", "0.000000")
         await later(world, seconds=LATE_S)
         await later(world, minutes=1)
-        assert (await world.balances(person))["XAU"] == held
-        assert (await world.balances(person))["KES"] == ("0.00", "0.00")
+        assert (await world.balances(await back(person)))["XAU"] == held
+        assert (await world.balances(await back(person)))["KES"] == ("0.00", "0.00")
         assert [str(debt.outstanding) for debt in await owed(world, person)] == ["KES 5450.00"]
 
     async def test_a_strangers_word_of_it_changes_nothing(self, world: World, desk: Desk) -> None:
@@ -142,7 +144,7 @@ class TestCalledDeclinedAndPaid:
         for _ in range(3):
             await later(world, minutes=30)
         assert await state(world, found) == "contradicted"
-        assert await world.balances(person) == {"KES": ("1000.00", "0.00")}
+        assert await world.balances(await back(person)) == {"KES": ("1000.00", "0.00")}
 
 
 class TestTwoPersons:
@@ -166,7 +168,7 @@ class TestTwoPersons:
         await import_statement(world, began, world.clock.now() - timedelta(minutes=1))
         await desk.approve(await ask_absent(world, desk, found), desk.second)
         assert await state(world, found) == "failed"
-        assert await world.balances(person) == {"KES": ("1000.00", "0.00")}
+        assert await world.balances(await back(person)) == {"KES": ("1000.00", "0.00")}
 
     async def test_book_one_that_only_the_statement_shows(self, world: World, desk: Desk) -> None:
         """M-Pesa never tells and, asked, keeps calling it declined."""
@@ -191,7 +193,7 @@ class TestTwoPersons:
         asked = await ask_paid(world, desk, found, receipt)
         await desk.approve(asked, desk.second)
         assert await state(world, found) == "paid"
-        assert await world.balances(person) == {"KES": ("400.00", "0.00")}
+        assert await world.balances(await back(person)) == {"KES": ("400.00", "0.00")}
 
     async def test_are_not_needed_where_m_pesa_answers_for_what_a_statement_shows(
         self, world: World, desk: Desk
@@ -209,7 +211,7 @@ class TestTwoPersons:
         await later(world, seconds=5)
         await later(world, minutes=1)
         assert await state(world, found) == "paid"
-        assert await world.balances(person) == {"KES": ("400.00", "0.00")}
+        assert await world.balances(await back(person)) == {"KES": ("400.00", "0.00")}
 
 
 def success(payout: UUID) -> dict[str, object]:

@@ -26,9 +26,7 @@ async def entered(world: World) -> int:
     return found.asked
 
 
-async def test_an_order_to_send_a_payment_back_is_not_given_again(
-    world: World, desk: Desk
-) -> None:
+async def test_an_order_to_send_a_payment_back_is_not_given_again(world: World, desk: Desk) -> None:
     """It was waiting in the copy, and may have been carried out an hour ago."""
     person = await world.customer(balance="1000.00")
     found = await nobodys(world, person.phone)

@@ -11,7 +11,7 @@ from hazina.flows.receipts.unanswered import PromptMayBePaid, Unanswered
 from hazina.flows.receipts.waiting import list_waiting
 from hazina.kernel.actor import SYSTEM
 from hazina.kernel.ids import parse_id
-from tests.journeys.paying import in_step
+from tests.journeys.paying import back, in_step
 from tests.journeys.test_claw_back import owed
 from tests.journeys.test_deposits import deposit, state
 from tests.journeys.test_suspense import Desk, desk
@@ -42,7 +42,7 @@ async def confirmed(world: World, amount: str = "500") -> tuple[Person, str]:
     await world.work()
     await world.answer_prompt(person.phone, "cancel")
     await later(world, seconds=30)
-    assert await state(person, found) == "confirmed"
+    assert await state(await back(person), found) == "confirmed"
     return person, found
 
 
@@ -62,7 +62,7 @@ class TestCalledPaidWithoutAReceipt:
     ) -> None:
         began = world.clock.now() - timedelta(minutes=1)
         person, found = await confirmed(world)
-        assert await world.balances(person) == {"KES": ("500.00", "0.00")}
+        assert await world.balances(await back(person)) == {"KES": ("500.00", "0.00")}
         [waiting] = await list_waiting(world.house.db)
         assert waiting.why == "M-Pesa's receipt"
         assert waiting.next_step
@@ -75,8 +75,8 @@ class TestCalledPaidWithoutAReceipt:
             await ask_absent(world, desk, found)
         await import_statement(world, began, world.clock.now() - timedelta(minutes=1))
         await desk.approve(await ask_absent(world, desk, found), desk.second)
-        assert await state(person, found) == "failed"
-        assert await world.balances(person) == {"KES": ("0.00", "0.00")}
+        assert await state(await back(person), found) == "failed"
+        assert await world.balances(await back(person)) == {"KES": ("0.00", "0.00")}
         [debt] = await owed(world, person)
         assert str(debt.outstanding) == "KES 300.00"
         assert await one(world.house.db, IN_TRANSIT) == 0
@@ -88,11 +88,11 @@ class TestCalledPaidWithoutAReceipt:
         began = world.clock.now() - timedelta(minutes=1)
         limit = world.house.settings.in_transit_limit_kes
         person, found = await confirmed(world, str(limit + 1))
-        assert await world.balances(person) == {}
+        assert await world.balances(await back(person)) == {}
         await later(world, hours=49)
         await import_statement(world, began, world.clock.now() - timedelta(minutes=1))
         await desk.approve(await ask_absent(world, desk, found), desk.second)
-        assert await state(person, found) == "failed"
+        assert await state(await back(person), found) == "failed"
         assert await owed(world, person) == []
         assert await one(world.house.db, "SELECT sum(used) FROM desk.limit_use") == 0
 
@@ -101,21 +101,22 @@ class TestCalledPaidWithoutAReceipt:
     ) -> None:
         """The list is read two hours back, mostly; as long as a prompt waits, back to it."""
         person = await world.customer(auto="pay")
+        await world.sim.put("/sim/settings", json={"stk_confirms_c2b": False})
         await world.fault("callback_never", operation="stk")
         found = await deposit(world, person)
         await world.work()
         await world.fault("pull_empty", operation="pull", count=None)
         await later(world, minutes=20)
-        assert await state(person, found) == "confirmed"
+        assert await state(await back(person), found) == "confirmed"
         for _ in range(4):
             await later(world, hours=1)
         await world.sim.delete("/sim/faults")
-        assert await state(person, found) == "confirmed"
+        assert await state(await back(person), found) == "confirmed"
         await world.house.get(Puller).read(world.clock.now())
         await world.settle()
-        assert await state(person, found) == "paid"
+        assert await state(await back(person), found) == "paid"
         assert await one(world.house.db, IN_TRANSIT) == 0
-        assert await world.balances(person) == {"KES": ("500.00", "0.00")}
+        assert await world.balances(await back(person)) == {"KES": ("500.00", "0.00")}
 
 
 class TestAnUnknownPrompt:
@@ -124,19 +125,20 @@ class TestAnUnknownPrompt:
     ) -> None:
         """It waited for the sweep over the inbox, or for ever."""
         person = await world.customer()
+        await world.sim.put("/sim/settings", json={"stk_confirms_c2b": False})
         await world.fault("drop_after_accept", operation="stk")
         found = await deposit(world, person)
         await world.work()
-        assert await state(person, found) == "unknown"
+        assert await state(await back(person), found) == "unknown"
         assert await due(world, found) is None
         await world.fault("drop_before_accept", operation="query")
         await world.answer_prompt(person.phone)
         await world.settle(late=False)
-        assert await state(person, found) == "unknown"
+        assert await state(await back(person), found) == "unknown"
         assert await due(world, found) is not None
         await later(world, seconds=30)
-        assert await state(person, found) in ("confirmed", "paid")
-        assert await world.balances(person) == {"KES": ("500.00", "0.00")}
+        assert await state(await back(person), found) in ("confirmed", "paid")
+        assert await world.balances(await back(person)) == {"KES": ("500.00", "0.00")}
 
 
 async def due(world: World, wire: str) -> object:

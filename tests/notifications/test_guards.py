@@ -119,7 +119,7 @@ class TestASecondFactor:
         guess = await web.post(path, headers=me, json={"password": "some other words here"})
         assert (guess.status_code, code_of(guess)) == (403, "password_wrong")
         assert "secret" not in guess.text
-        assert code_of(await web.post(path, headers=me, json={})) == "invalid"
+        assert code_of(await web.post(path, headers=me, json={})) == "invalid_request"
         assert "customer.second_factor_begin_refused" in await actions(post)
         assert (await web.get(path, headers=me)).json()["on"] is False
 
@@ -336,7 +336,6 @@ class TestRecovery:
         await post.work()
         body = {"phone_code": "1", "second": "app", "second_code": "1", "new_password": NEW}
         assert code_of(await web.post(path, json=body)) == "recovery_refused"
-
 
     async def test_is_not_used_up_by_others_for_somebody_else(self, post: Post) -> None:
         """Three starts an hour for a name were anybody's to spend: its owner could not get in."""

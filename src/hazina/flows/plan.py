@@ -8,7 +8,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 from hazina.infra.db import Tx
-from hazina.ledger.chart import AccountRef
 from hazina.ledger.core import Result, Transfer
 
 
@@ -25,11 +24,9 @@ class Plan:
     """``transfers`` are booked whole, in order, or not at all.
 
     ``plan()`` locks the product's rows before it returns; ``booked`` and ``refused`` run after the
-    posting in the same transaction and touch only rows locked then, or insert new ones. ``payer``:
-    a payout is taken from there, and not from the customer.
+    posting in the same transaction and touch only rows locked then, or insert new ones.
     """
 
     transfers: Sequence[Transfer] = ()
     booked: Callable[[Tx], Awaitable[None]] = field(default=_nothing)
     refused: Callable[[Tx, Result], Awaitable[None]] = field(default=_nothing_refused)
-    payer: AccountRef | None = None

@@ -50,7 +50,7 @@ class OwnPasswordIn(BaseModel):
     model_config = ConfigDict(
         extra="forbid",
         hide_input_in_errors=True,
-        json_schema_extra={"example": {"password": "correct horse battery"}},
+        json_schema_extra={"example": {"password": "four random words here"}},
     )
     password: Secret
 

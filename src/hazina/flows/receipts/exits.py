@@ -137,9 +137,7 @@ async def of_withdrawal(tx: Tx, house: House, row: Row, forms: Mapping[str, Form
     return found
 
 
-async def _absent(
-    tx: Tx, house: House, row: Row, forms: Mapping[str, Form], effect: str
-) -> Exit:
+async def _absent(tx: Tx, house: House, row: Row, forms: Mapping[str, Form], effect: str) -> Exit:
     return Exit(
         "absent",
         "Say that it was never made",

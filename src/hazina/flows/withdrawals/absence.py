@@ -100,8 +100,6 @@ class Absence:
         row = await TABLE.lock(tx, withdrawal_id)
         if row["state"] == WithdrawalState.FAILED.value:
             note = f"M-Pesa's statement shows it paid, receipt {receipt}"
-            await TABLE.move(
-                tx, row, WithdrawalEvent.TOLD_PAID, now=now, actor=actor, note=note
-            )
+            await TABLE.move(tx, row, WithdrawalEvent.TOLD_PAID, now=now, actor=actor, note=note)
             row = await TABLE.lock(tx, withdrawal_id)
         await self._settlement.pay_late(tx, row, receipt, now, actor=actor)

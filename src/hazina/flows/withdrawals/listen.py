@@ -174,9 +174,7 @@ class Listener:
         if await self._db.run(note):
             await self._rail.ask_status(withdrawal_id, token, self._clock.now())
 
-    async def _hear(
-        self, tx: Tx, withdrawal_id: UUID, told: Told, now: datetime
-    ) -> Settled | None:
+    async def _hear(self, tx: Tx, withdrawal_id: UUID, told: Told, now: datetime) -> Settled | None:
         row = await TABLE.lock(tx, withdrawal_id)
         if not is_open(row):
             return await self._after_the_end(tx, row, told, now)
@@ -194,9 +192,7 @@ class Listener:
         await self._settlement.pay(tx, row, told.receipt, now)
         return None
 
-    async def _after_the_end(
-        self, tx: Tx, row: Row, told: Told, now: datetime
-    ) -> Settled | None:
+    async def _after_the_end(self, tx: Tx, row: Row, told: Told, now: datetime) -> Settled | None:
         """What was freed is taken only on M-Pesa's answer to a question that was asked since."""
         if told.receipt is None or told.receipt == row["receipt"]:
             return None

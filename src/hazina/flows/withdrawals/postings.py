@@ -11,6 +11,7 @@ from hazina.ledger.codes import Code
 from hazina.ledger.core import Hold, Reference, Transfer, hold, linked, move
 
 UTILITY = system(Purpose.MPESA_UTILITY)
+IN_TRANSIT = system(Purpose.MPESA_IN_TRANSIT)
 FEES = system(Purpose.INCOME_FEES)
 TAX = system(Purpose.PAYABLE_TAX)
 

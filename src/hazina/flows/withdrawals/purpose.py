@@ -14,6 +14,7 @@ from uuid import UUID
 from hazina.flows.plan import Plan
 from hazina.infra.db import Tx
 from hazina.kernel.money import Money
+from hazina.ledger.chart import AccountRef
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +27,7 @@ class PayoutFact:
     purpose_id: UUID
     receipt: str | None
     words: str | None  # why it failed, for the customer
-    stopped: bool = False  # the customer's wallet is frozen: nothing can be taken out of it
+    payer: AccountRef  # what the plan credits and the payout takes it from: mostly the wallet
 
 
 class PayoutPurpose(Protocol):
@@ -34,8 +35,8 @@ class PayoutPurpose(Protocol):
 
     async def paid(self, tx: Tx, payout: PayoutFact, now: datetime) -> Plan:
         """M-Pesa has paid. The plan's transfers and the payout are one group; an exception leaves
-        the payout waiting and is tried again. Where the wallet is ``stopped`` the plan leads around
-        it and names the ``payer``: what M-Pesa did is booked all the same."""
+        the payout waiting and is tried again. Where the wallet is frozen the ``payer`` is another
+        account, since nothing can be taken out of it: what M-Pesa did is booked all the same."""
         ...
 
     async def failed(self, tx: Tx, payout: PayoutFact, now: datetime) -> Plan:

@@ -22,7 +22,7 @@ from hazina.infra.outbox import Outbox
 from hazina.kernel.actor import SYSTEM, Actor
 from hazina.kernel.ids import new_id
 from hazina.kernel.money import KES, Money
-from hazina.ledger.chart import customer
+from hazina.ledger.chart import AccountRef, customer
 from hazina.ledger.codes import Code
 from hazina.ledger.core import Transfer, first_fault, linked
 from hazina.ledger.service import Ledger
@@ -65,9 +65,10 @@ class Settlement:
         else:
             handler = self._purposes.get(row["purpose"])
             wallet = customer(row["customer_id"], KES)
-            stopped = bool(await self._ledger.list_stopped(tx, [wallet]))
-            plan = await handler.paid(tx, _fact(row, receipt, None, stopped=stopped), now)
-            payout = postings.paid_funded(row["id"], plan.payer or wallet, amount, charge)
+            stopped = await self._ledger.list_stopped(tx, [wallet])
+            payer = postings.IN_TRANSIT if stopped else wallet
+            plan = await handler.paid(tx, _fact(row, receipt, None, payer), now)
+            payout = postings.paid_funded(row["id"], payer, amount, charge)
             transfers = [*plan.transfers, *payout]
         group = new_id()
         changes: dict[str, object] = {
@@ -168,8 +169,8 @@ def asked_amount(row: Row) -> Money:
 
 
 def _fact(
-    row: Row, receipt: str | None, words: str | None, *, stopped: bool = False
+    row: Row, receipt: str | None, words: str | None, payer: AccountRef | None = None
 ) -> PayoutFact:
-    purpose_id: UUID = row["purpose_id"]
-    amount = asked_amount(row)
-    return PayoutFact(row["id"], row["customer_id"], amount, purpose_id, receipt, words, stopped)
+    owner: UUID = row["customer_id"]
+    payer = payer or customer(owner, KES)
+    return PayoutFact(row["id"], owner, asked_amount(row), row["purpose_id"], receipt, words, payer)

@@ -104,12 +104,15 @@ def sale_paid(deal: Deal, parts: Sequence[Part], proceeds_id: UUID) -> list[Tran
     return [*gold, _held_proceeds(deal, proceeds_id).post(), *_price_taken(deal)]
 
 
-def sale_paid_around(deal: Deal, parts: Sequence[Part], proceeds_id: UUID) -> list[Transfer]:
+def sale_paid_around(
+    deal: Deal, parts: Sequence[Part], proceeds_id: UUID, payer: AccountRef
+) -> list[Transfer]:
     """The same where the customer's wallet is frozen, and nothing can be taken out of it again: the
-    proceeds do not pass through it, and the payout is taken from gold:position."""
+    proceeds do not pass through it, but through ``payer``, from where the payout takes them."""
     gold = [_held_sale(deal, part).post() for part in parts]
-    taken = _price_taken(deal, POSITION)
-    return [*gold, _held_proceeds(deal, proceeds_id).void(), *taken]
+    let_go = _held_proceeds(deal, proceeds_id).void()
+    proceeds = move(POSITION, payer, deal.terms.at_mid, Code.GOLD_PROCEEDS, deal.reference)
+    return [*gold, let_go, proceeds, *_price_taken(deal, payer)]
 
 
 def sale_at_once(deal: Deal, parts: Sequence[Part], proceeds_id: UUID) -> list[Transfer]:

@@ -33,10 +33,11 @@ class SellPurpose:
             await TRADES.move(tx, row, TradeEvent.BOOK, now=now, actor=SYSTEM, changes=changes)
             await self._news.tell(tx, row, TradeState.COMPLETED, now)
 
-        if payout.stopped:
-            around = postings.sale_paid_around(deal_of(row), parts, proceeds_id)
-            return Plan(around, booked, payer=postings.POSITION)
-        return Plan(postings.sale_paid(deal_of(row), parts, proceeds_id), booked)
+        deal = deal_of(row)
+        if payout.payer != deal.shillings:
+            around = postings.sale_paid_around(deal, parts, proceeds_id, payout.payer)
+            return Plan(around, booked)
+        return Plan(postings.sale_paid(deal, parts, proceeds_id), booked)
 
     async def failed(self, tx: Tx, payout: PayoutFact, now: datetime) -> Plan:
         """This will let the gold be the customer's again, as if never offered."""
