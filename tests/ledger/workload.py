@@ -54,6 +54,14 @@ class Workload:
     def batch(self) -> list[Transfer]:
         drawn: list[Transfer] = []
         wanted = self.random.choice([1, 1, 2, 3, 5, 8, 20, 40])
+        if self.random.random() < 0.3:  # for the fast path, which knows only such batches
+            asset = self.random.choice([KES, KES, XAU])
+            drawn = [self._plain(asset) for _ in range(wanted)]
+            if self.sent and self.random.random() < 0.1:
+                drawn.append(self.random.choice(self.sent))
+            drawn = apart(drawn)
+            self.sent += drawn
+            return drawn
         while len(drawn) < wanted:
             dice = self.random.random()
             if dice < 0.3:
@@ -132,6 +140,17 @@ class Workload:
             kind, self._code(), self._reference(), new_id(), debit, credit,
             self._amount(debit), expires_at=expires, metadata=self._metadata(),
         )  # fmt: skip
+
+    def _plain(self, asset: Asset) -> Transfer:
+        """Nothing special to it; mostly small, from somebody else, so that many can be booked."""
+        debit, credit = self.random.choices(self.pool[asset], k=2)
+        if self.random.random() < 0.97:
+            debit, credit = self.random.sample(self.pool[asset], 2)
+        small = asset.units(self.random.choice([1, 1, 2, 5]))
+        amount = small if self.random.random() < 0.9 else self._amount(debit)
+        return Transfer(
+            TransferKind.POST, self._code(), self._reference(), new_id(), debit, credit, amount
+        )
 
     def _on_terms(self, debit: AccountRef, credit: AccountRef) -> Transfer:
         """A sweep, a refund, a correction, a condition, an earlier effective time; or several."""

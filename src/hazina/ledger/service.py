@@ -44,7 +44,9 @@ SELECT o_base, o_result, o_amount, o_at FROM ledger.post(
 """
 # One movement or hold with nothing special: scalars are bound in a fifth of the time of arrays.
 POST_ONE = "SELECT ledger.post_one($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
-LARGEST_ONE = 2**63 - 1  # what a bigint holds
+# Several movements in one asset with nothing special to any of them.
+POST_PLAIN = "SELECT ledger.post_plain($1, $2, $3, $4, $5, $6, $7, $8, $9)"
+LARGEST_PLAIN = 2**63 - 1  # what a bigint holds
 LEGS = """
 SELECT t.id, t.code, t.asset, t.amount, d.purpose AS debit_purpose, d.owner_id AS debit_owner,
        c.purpose AS credit_purpose, c.owner_id AS credit_owner
@@ -140,6 +142,11 @@ class Ledger:
                 base = await tx.fetchval(POST_ONE, *scalars, str(actor))
                 if base is not None:
                     return [_created(transfers[0], base + TICK)]
+            elif len(transfers) > 1 and _are_plain(transfers):
+                plain = await self._plain_columns(tx, transfers)
+                base = await tx.fetchval(POST_PLAIN, *plain, str(actor))
+                if base is not None:
+                    return _all_created(transfers, base)
             columns = await self._columns(tx, transfers)
             row = await tx.fetchrow(POST, *columns, str(actor))
         except asyncpg.UniqueViolationError as race:
@@ -245,13 +252,23 @@ class Ledger:
             transfer.reference.id,
         ]
 
+    async def _plain_columns(self, tx: Tx, transfers: Sequence[Transfer]) -> list[object]:
+        """Plain transfers as the fast path of the posting function takes them."""
+        sides = await self._keyed(tx, transfers)
+        amounts = [t.amount for t in transfers if t.amount is not None]
+        return [
+            [t.id for t in transfers],
+            [t.code for t in transfers],
+            *sides,
+            [amount.units for amount in amounts],
+            amounts[0].asset.code,
+            [t.reference.type for t in transfers],
+            [t.reference.id for t in transfers],
+        ]
+
     async def _columns(self, tx: Tx, transfers: Sequence[Transfer]) -> list[object]:
         """The transfers as the posting function takes them: one array for each field."""
-        keys: dict[AccountRef, int] = self._keys
-        sides = _sides(transfers, keys)
-        if None in sides[0] or None in sides[1]:
-            keys = await self._resolve(tx, _accounts(transfers))
-            sides = _sides(transfers, keys)
+        sides = await self._keyed(tx, transfers)
         metadata = [None if t.metadata is None else dict(t.metadata) for t in transfers]
         keep_rest = [t.keep_rest for t in transfers]
         return [
@@ -270,6 +287,15 @@ class Ledger:
             *_specials(transfers),
             _unless_empty(metadata),
         ]
+
+    async def _keyed(
+        self, tx: Tx, transfers: Sequence[Transfer]
+    ) -> tuple[list[int | None], list[int | None]]:
+        """The keys of debit and credit accounts, opening what may be opened on demand."""
+        sides = _sides(transfers, self._keys)
+        if None in sides[0] or None in sides[1]:
+            sides = _sides(transfers, await self._resolve(tx, _accounts(transfers)))
+        return sides
 
     async def _resolve(
         self,
@@ -370,7 +396,22 @@ def _is_simple(transfer: Transfer) -> bool:
         and transfer.group is None
         and transfer.metadata is None
         and transfer.amount is not None
-        and abs(transfer.amount.units) <= LARGEST_ONE
+        and abs(transfer.amount.units) <= LARGEST_PLAIN
+    )
+
+
+def _are_plain(transfers: Sequence[Transfer]) -> bool:
+    """Whether the fast path may take them together: movements in one asset, nothing special."""
+    first = transfers[0].amount
+    return first is not None and all(
+        t.kind is TransferKind.POST
+        and t.terms is PLAIN
+        and t.group is None
+        and t.metadata is None
+        and t.amount is not None
+        and t.amount.asset is first.asset
+        and abs(t.amount.units) <= LARGEST_PLAIN
+        for t in transfers
     )
 
 
@@ -457,11 +498,15 @@ def _created(transfer: Transfer, at: datetime) -> Result:
     return Result(transfer.id, ResultCode.CREATED, _asked(transfer), at)
 
 
+def _all_created(transfers: Sequence[Transfer], base: datetime) -> list[Result]:
+    """Transfer i was booked i microseconds after the batch's base."""
+    return [_created(t, base + place * TICK) for place, t in enumerate(transfers, 1)]
+
+
 def _results(transfers: Sequence[Transfer], row: Row) -> list[Result]:
-    """Transfer i was booked i microseconds after the batch's base, unless it is said otherwise."""
     base, codes, amounts, times = row["o_base"], row["o_result"], row["o_amount"], row["o_at"]
     if codes is None:
-        return [_created(t, base + place * TICK) for place, t in enumerate(transfers, 1)]
+        return _all_created(transfers, base)
     results = []
     for place, transfer in enumerate(transfers):
         code = ResultCode(codes[place] or ResultCode.CREATED)
