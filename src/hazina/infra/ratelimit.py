@@ -1,14 +1,13 @@
 """Rate limits by the ``limits`` library: in memory by default, in Redis when configured.
 
-Memory counts per process; several API processes that must share a limit need Redis.
+Memory counts per process; several API processes that must share a limit need Redis. Its client is
+loaded only then: it would be a tenth of every process's start.
 """
 
 import math
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import redis.asyncio
-import redis.exceptions
 from limits import RateLimitItem, parse
 from limits.aio.storage import Storage
 from limits.aio.strategies import MovingWindowRateLimiter
@@ -17,6 +16,9 @@ from limits.storage import storage_from_string
 from hazina.infra.alarms import Alarm
 from hazina.kernel.clock import SystemClock
 from hazina.kernel.errors import Kind, Refusal
+
+if TYPE_CHECKING:
+    from redis.asyncio import ConnectionPool
 
 UNASKED = Alarm("limits-unasked")
 
@@ -46,10 +48,15 @@ class RateLimiter:
     """Counts hits in a moving window, by limit and key."""
 
     def __init__(self, storage_uri: str) -> None:
-        self._redis: redis.asyncio.ConnectionPool | None = None
+        self._redis: ConnectionPool | None = None
+        self._lost: tuple[type[Exception], ...] = (OSError,)
         options: dict[str, Any] = {}
         if not storage_uri.startswith("memory"):
-            self._redis = redis.asyncio.ConnectionPool.from_url(storage_uri)
+            from redis import asyncio as redis
+            from redis.exceptions import RedisError
+
+            self._lost = (RedisError, OSError)
+            self._redis = redis.ConnectionPool.from_url(storage_uri)
             options = {"implementation": "redispy", "connection_pool": self._redis}
         storage = storage_from_string(f"async+{storage_uri}", **options)
         assert isinstance(storage, Storage)
@@ -70,7 +77,7 @@ class RateLimiter:
             if await self._window.hit(item, *key):
                 return
             stats = await self._window.get_window_stats(item, *key)
-        except (redis.exceptions.RedisError, OSError) as error:
+        except self._lost as error:
             UNASKED.ring("rate limits cannot be asked", error=type(error).__name__)
             raise LimitsUnreachable from None
         # The library counts by the machine's clock, so its answer is read against that one.
