@@ -198,7 +198,7 @@ class Traffic:
         """Each by the way out that its page offers."""
         try:
             match one.kind, one.state:
-                case "deposit", "unknown":
+                case "deposit", "unknown" | "confirmed":
                     await pair.call_prompt_absent(parse_id("dep", one.wire))
                 case "withdrawal", "unknown":
                     await pair.call_payout_absent(parse_id("wdr", one.wire))

@@ -23,8 +23,7 @@ WENT, STAYED = Outcome("returned"), Outcome("suspended", purse="-750", suspense=
 @rows.row(501, Outcome("taken_back"), COLLECT, TAKE, STATEMENT)
 async def taken_back_while_it_is_there(trial: "Trial") -> None:
     """Takes back what was paid on a prompt, and tells nobody: its statement shows it."""
-    await trial.collect()
-    await trial.settle()
+    await trial.asks(COLLECT)
     await trial.is_taken_back(await trial.receipt())
 
 
@@ -45,10 +44,7 @@ async def a_debt_is_repaid_by_the_next_credit(trial: "Trial") -> None:
 async def a_debt_is_repaid_by_a_payout_that_fails(trial: "Trial") -> None:
     """Takes 1000 back while it is asked to pay 600 of them out, and then does not pay."""
     paid_in, receipt = trial.subject, await trial.receipt()
-    await trial.trouble(Trouble.NOT_PAID, PAY)
-    await trial.trouble(Trouble.TOLD_LATE, PAY, delay_s=600)
-    await trial.pay_out()
-    await trial.settle()
+    await trial.asks(PAY, Trouble.NOT_PAID, Trouble.TOLD_LATE, delay_s=600)
     await trial.is_taken_back(receipt)
     assert await trial.owed() == 600
     await trial.later(minutes=11)
@@ -78,8 +74,7 @@ async def taken_back_out_of_suspense(trial: "Trial") -> None:
 @rows.row(508, Outcome("taken_back"), COLLECT, TAKE, STATEMENT)
 async def taken_back_and_shown_twice(trial: "Trial") -> None:
     """Its statement is brought twice, and once more a day later."""
-    await trial.collect()
-    await trial.settle()
+    await trial.asks(COLLECT)
     await trial.is_taken_back(await trial.receipt())
     for hours in (0, 24):
         await trial.later(hours=hours)
@@ -89,8 +84,7 @@ async def taken_back_and_shown_twice(trial: "Trial") -> None:
 @rows.row(509, Outcome("taken_back"), COLLECT, PROOF, TAKE, STATEMENT)
 async def taken_back_and_silent_when_asked(trial: "Trial") -> None:
     """Takes it back, and does not answer the first question about it: a statement is a claim."""
-    await trial.collect()
-    await trial.settle()
+    await trial.asks(COLLECT)
     await trial.trouble(Trouble.NEVER_TOLD, PROOF)
     await trial.is_taken_back(await trial.receipt())
     await trial.sees("paid", wallet="500")
@@ -111,6 +105,16 @@ async def a_statement_that_somebody_has_changed(trial: "Trial") -> None:
     await trial.later(minutes=2)
     await trial.sees("credited", wallet="1250")
     assert genuine in (await trial.bring_statement()).returns
+
+
+@rows.row(511, Outcome("taken_back"), COLLECT, PROOF, TAKE, STATEMENT)
+async def taken_back_and_told_in_another_shape(trial: "Trial") -> None:
+    """Takes it back; asked, its first answer says completed and nothing else: it is asked again."""
+    await trial.asks(COLLECT)
+    await trial.trouble(Trouble.ODD_SHAPE, PROOF)
+    await trial.is_taken_back(await trial.receipt())
+    await trial.sees("paid", wallet="500")
+    await trial.later(minutes=2)
 
 
 @rows.row(521, WENT, *NOBODYS)
@@ -194,9 +198,7 @@ async def sent_back_at_the_second_try(trial: "Trial") -> None:
 @rows.row(531, Outcome("failed"), COLLECT, REVERSE, Capability.PULL)
 async def another_amount_is_sent_back(trial: "Trial") -> None:
     """Lets one shilling less be paid than was asked; two persons have it sent back."""
-    await trial.trouble(Trouble.OTHER_AMOUNT, COLLECT, amount="499")
-    await trial.collect()
-    await trial.settle()
+    await trial.asks(COLLECT, Trouble.OTHER_AMOUNT, amount="499")
     asked, receipt = trial.subject, await trial.receipt()
     await trial.later(minutes=14)
     await trial.read_list()
@@ -208,8 +210,7 @@ async def another_amount_is_sent_back(trial: "Trial") -> None:
 async def _spent_and_taken_back(trial: "Trial") -> None:
     """Of the thousand that were paid in 600 are paid out; then the outside takes it all back."""
     paid_in, receipt = trial.subject, await trial.receipt()
-    await trial.pay_out()
-    await trial.settle()
+    await trial.asks(PAY)
     await trial.is_taken_back(receipt)
     assert await trial.owed() == 600
     trial.subject = paid_in

@@ -29,16 +29,24 @@ NAMED_BY = {
     "Business Payment to Customer": "originator_conversation_id",
 }
 IN = (Code.DEPOSIT, Code.DEPOSIT_IN_TRANSIT, Code.DEPOSIT_SUSPENSE)
+OUT = (Code.WITHDRAWAL, Code.WITHDRAWAL_LATE)
 PAID_IN = f"""
 SELECT d.reference AS name, d.receipt, sum(k.amount) AS amount, 0 AS charge
 FROM deposits.deposit d
 JOIN ({BOOKED}) k ON k.reference_type = 'deposit' AND k.reference_id = d.id AND k.code = ANY($1)
 GROUP BY 1, 2
 """  # noqa: S608 - the ledger's own text
+PAID_UNASKED = f"""
+SELECT p.account AS name, p.receipt, sum(k.amount) AS amount, 0 AS charge
+FROM receipts.payment p
+JOIN ({BOOKED}) k ON k.reference_type = 'payment' AND k.reference_id = p.id AND k.code = ANY($1)
+GROUP BY 1, 2
+"""  # noqa: S608
 PAID_OUT = f"""
 SELECT w.id, w.receipt, k.amount, coalesce(c.amount, 0) AS charge
 FROM withdrawals.withdrawal w
-JOIN ({BOOKED}) k ON k.reference_type = 'withdrawal' AND k.reference_id = w.id AND k.code = $1
+JOIN ({BOOKED}) k
+    ON k.reference_type = 'withdrawal' AND k.reference_id = w.id AND k.code = ANY($1)
 LEFT JOIN ({BOOKED}) c ON c.reference_type = 'withdrawal' AND c.reference_id = w.id AND c.code = $2
 """  # noqa: S608
 
@@ -51,11 +59,11 @@ class Claim:
     merchant_id: str
     checkout_id: str
 
-    def invented(self) -> dict[str, object]:
+    def invented(self, amount: int = 1000, receipt: str = "FORGED0001") -> dict[str, object]:
         """A callback that says it was paid, with everything right but the truth."""
         items = [
-            {"Name": "Amount", "Value": 1000},
-            {"Name": "MpesaReceiptNumber", "Value": "FORGED0001"},
+            {"Name": "Amount", "Value": amount},
+            {"Name": "MpesaReceiptNumber", "Value": receipt},
             {"Name": "TransactionDate", "Value": 20261120120000},
             {"Name": "PhoneNumber", "Value": 254711000309},
         ]
@@ -81,6 +89,13 @@ class Line:
         """This line as text. A receipt that the other side was never told is not compared."""
         told = self.receipt if other is None or other.receipt else "not told"
         return f"KES {self.amount}, charge {self.charge}, receipt {told or 'not told'}"
+
+
+async def payment_state(url: str, receipt: str) -> str:
+    """How a payment that came unasked stands."""
+    async with reading(url) as db:
+        row = await db.fetchrow("SELECT state FROM receipts.payment WHERE receipt = $1", receipt)
+    return "unheard of" if row is None else str(row["state"])
 
 
 @asynccontextmanager
@@ -111,8 +126,9 @@ async def forged_state(url: str, token: str, ip: str) -> str:
 async def our_lines(url: str) -> dict[str, Line]:
     """Every payment that the ledger has booked, by the name under which M-Pesa knows it."""
     async with reading(url) as db:
-        paid_in = await db.fetch(PAID_IN, [code.value for code in IN])
-        paid_out = await db.fetch(PAID_OUT, Code.WITHDRAWAL.value, Code.MPESA_CHARGE.value)
+        codes = [code.value for code in IN]
+        paid_in = await db.fetch(PAID_IN, codes) + await db.fetch(PAID_UNASKED, codes)
+        paid_out = await db.fetch(PAID_OUT, [code.value for code in OUT], Code.MPESA_CHARGE.value)
     found = {row["name"]: _line(row["amount"], 0, row["receipt"]) for row in paid_in}
     for row in paid_out:
         payout_id: UUID = row["id"]

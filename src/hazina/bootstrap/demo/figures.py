@@ -47,6 +47,7 @@ BUY_2000 = Deal("0.148367", "2000.00", "43.03", "0.01")
 
 WITHDRAWN = "600.00"
 MISPAID = "999.00"
+UNASKED = "750"  # from the phone's menu, and what repays a debt
 
 # The buyer in the story: 0.370919 − 0.185459 = 0.185460; − 0.051234 = 0.134226
 GRAMS_AFTER_HALF = "0.185460"
@@ -76,23 +77,30 @@ GRAMS_FOR_SALE = "1150.065774"
 # never told, forged, one key twice, and those of the three payouts); 3 of 2000.
 # Every sale: the half, the bit, 5 of 645 (response lost, never told, three kills).
 #
-# working = collection + in transit: 5000 + 10 × 1000 + 999 + 3 × 2000 = 21999
-# utility: 5000000 − 2392 − 600 − 5 × 645 = 4993783
-# charges: 9 (2392) + 5 (600) + 5 × 5 (645) = 39
-WORKING, UTILITY, CHARGES = "21999.00", "4993783.00", "-39.00"
-# payments in: 1 + 10 + 1 (mispaid) + 3; out: the half, the withdrawal, 5 of 645
-PAYMENTS = 22
+# The worst of it, shillings alone: 5 pay 1000 in (gate, again, queue, declined, taken-back); one
+# pays 750 from the menu; 3 withdraw 600 (queue, declined, taken-back); 1000 are taken back, of
+# which 400 are there and 600 owed; 750 repay that.
+#
+# working = collection + in transit: 5000 + 10 × 1000 + 999 + 3 × 2000 = 21999;
+#     + 5 × 1000 + 750 − 1000 + 750 = 27499
+# utility: 5000000 − 2392 − 600 − 5 × 645 − 3 × 600 = 4991983
+# charges: 9 (2392) + 5 (600) + 5 × 5 (645) + 3 × 5 (600) = 54
+WORKING, UTILITY, CHARGES = "27499.00", "4991983.00", "-54.00"
+# payments in: 1 + 10 + 1 (mispaid) + 3 + 5 + 1 (menu) + 1 (repays);
+# out: the half, the withdrawal, 5 of 645, 3 of 600
+PAYMENTS = 32
 # bank: 6000000 − 5000000
 # gold:position: 4892.42 + 10 × 978.47 + 3 × 1956.96 = 20548.00 bought at mid;
 #     2446.20 + 675.78 + 5 × 659.50 = 6419.48 sold at mid; 20548.00 − 6419.48 = 14128.52
 # spread: 107.57 + 10 × 21.52 + 3 × 43.03 = 451.86; 53.78 + 14.86 + 5 × 14.50 = 141.14; 593.00
 # rounding: 0.01 + 10 × 0.01 + 3 × 0.01 = 0.14; 0.42 + 0.01 = 0.43; 0.57
-# wallets: 60.91, the buyer's
-# 21999 + 4993783 + 1000000 + 39 − 39 = 6015782.00 owned;
-# 6000000 + 999 + 14128.52 + 593.00 + 0.57 + 60.91 = 6015782.00 owed
+# wallets: 60.91 (the buyer's) + 1000 (gate) + 750 (menu) + 1000 (again) + 400 (queue)
+#     + 400 (declined) + 150 (taken-back) = 3760.91
+# 27499 + 4991983 + 1000000 + 54 − 54 = 6019482.00 owned;
+# 6000000 + 999 + 14128.52 + 593.00 + 0.57 + 3760.91 = 6019482.00 owed
 KES_BALANCES = {
     "bank": "1000000.00",
-    "expense:mpesa": "39.00",
+    "expense:mpesa": "54.00",
     "gold:position": "14128.52",
     "income:fees": "0.00",
     "income:gold-spread": "593.00",
@@ -100,9 +108,10 @@ KES_BALANCES = {
     "mpesa:utility": UTILITY,
     "owner:capital": "6000000.00",
     "payable:tax": "0.00",
+    "receivable:customer": "0.00",
     "rounding": "0.57",
     "suspense:mpesa": MISPAID,
-    "wallet": "60.91",
+    "wallet": "3760.91",
 }
 # grams with customers: 0.429327 (buyer) + 10 × 0.074183 − 2 × 0.050000 = 1.071157
 # grams in lots: 1000 + 150 + 0.2 − 1.071157 = 1149.128843

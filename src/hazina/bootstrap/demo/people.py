@@ -49,6 +49,11 @@ class Wire:
             found = None
         return Answer(answer.status, found if isinstance(found, dict) else {})
 
+    async def text(self, path: str) -> str:
+        """A file, as it is. Raises: HttpNotSent, HttpUnknown."""
+        answer = await self.http.request("GET", f"{self.base}{path}", timeout_s=CALL_S)
+        return answer.body.decode()
+
 
 @dataclass(frozen=True, slots=True)
 class Person:

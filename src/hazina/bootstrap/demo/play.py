@@ -11,7 +11,8 @@ from hazina.bootstrap.demo.people import Person, Town, Wire
 from hazina.bootstrap.demo.reckoning import Reckoning
 from hazina.bootstrap.demo.stack import HouseFailed, Stack
 from hazina.bootstrap.demo.story import Story
-from hazina.bootstrap.demo.troubles import Troubles
+from hazina.bootstrap.demo.troubles import Troubles, together
+from hazina.bootstrap.demo.worst import Worst
 from hazina.bootstrap.demo_seed import OPERATOR, Secrets
 from hazina.bootstrap.pg_record import urls_of
 from hazina.infra.http import Http
@@ -50,7 +51,9 @@ class Demonstration:
             self.now(first.title)
             buyer = await Story(town, operator, first).tell()
             self.now(second.title)
-            await Troubles(town, second, url, buyer).play()
+            worst = Worst(town, second, url, self.stack)
+            await Troubles(town, second, url, buyer).play(worst.troubles)
+            await together(second, [worst.taken_back])
             self.now(third.title)
             await Kills(self.stack, third, buyer).play()
         except Exception as broken:  # noqa: BLE001 - whatever it was, it is a finding

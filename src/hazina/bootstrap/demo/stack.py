@@ -119,11 +119,13 @@ class Stack:
         os.kill(pid, signal.SIGKILL)
         return pid
 
-    def run(self, *words: str) -> str:
-        """This will run one reading command of ours beside the house and give its output."""
+    def run(self, *words: str, typed: str = "") -> str:
+        """This will run one command of ours beside the house and give its output; ``typed`` is what
+        a person types."""
         done = subprocess.run(  # noqa: S603 - our own command
             [sys.executable, "-P", "-m", "hazina.cli", *words],
             env=plain_environment() | {"HAZINA_DATA_DIR": str(self.data_dir)},
+            input=typed,
             capture_output=True,
             text=True,
             check=False,

@@ -3,7 +3,7 @@ who ask for what they cannot have. Every customer here is new, so that each bala
 trouble alone."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -37,8 +37,9 @@ class Troubles:
     database_url: str
     buyer: Customer
 
-    async def play(self) -> None:
-        """This will play them all. One that breaks off is a finding and stops no other."""
+    async def play(self, more: Sequence[Trouble]) -> None:
+        """This will play them all, and ``more`` beside them. One that breaks off is a finding and
+        stops no other."""
         await self._lists_are_silent()
         await self.too_much_gold()
         await self.unanswered()
@@ -48,7 +49,7 @@ class Troubles:
                 self.cancelled, self.told_twice, self.told_late, self.paid_after_the_end,
                 self.wrong_amount, self.response_lost, self.never_told, self.forged,
                 self.payout_fails, self.payout_response_lost, self.payout_never_told,
-                self.expired_quote, self.one_key_twice, self.foreign_ids,
+                self.expired_quote, self.one_key_twice, self.foreign_ids, *more,
             ],
         )  # fmt: skip
         await self.town.sim.call("DELETE", "/sim/faults")
