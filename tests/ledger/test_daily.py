@@ -8,7 +8,7 @@ import asyncpg
 import pytest
 from structlog.testing import capture_logs
 
-from hazina.infra.db import Database
+from hazina.infra.db import Database, Tx
 from hazina.infra.observability import REGISTRY
 from hazina.kernel.clock import SettableClock
 from hazina.ledger.claims import COUNTERS, PER_USER
@@ -82,3 +82,21 @@ class TestTheDaysProof:
         assert [one["event"] for one in logs] == ["ledger proven"]
         assert metric("proof_faults") == 0
         assert metric("proven_timestamp_seconds") == clock.now().timestamp()
+
+
+class TestOldBooks:
+    async def test_are_proven_however_long_a_claim_takes(
+        self, fresh_place: Place, clock: SettableClock, tmp_path: Path
+    ) -> None:
+        async def slow(tx: Tx) -> list[str]:
+            return [row[0] for row in await tx.fetch("SELECT '' FROM pg_sleep(1) WHERE false")]
+
+        hasty = await Database.connect(fresh_place.app, size=2, command_timeout_s=0.5)
+        try:
+            proof = Proof()
+            proof.add("the one that reads everything", slow)
+            verdicts = await DailyProof(hasty, proof, signer(tmp_path), clock, tmp_path).prove()
+            assert verdicts is not None
+            assert all(verdict.holds for verdict in verdicts)
+        finally:
+            await hasty.close()

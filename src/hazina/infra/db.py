@@ -70,23 +70,27 @@ def _reaching() -> Iterator[None]:
 class Tx:
     """One open transaction. ``posted`` is set by the ledger, which allows one post() in each."""
 
-    __slots__ = ("_after", "_connection", "_either_way", "posted")
+    __slots__ = ("_after", "_connection", "_either_way", "_statement_s", "posted")
 
-    def __init__(self, connection: asyncpg.pool.PoolConnectionProxy) -> None:
+    def __init__(
+        self, connection: asyncpg.pool.PoolConnectionProxy, statement_s: float | None = None
+    ) -> None:
         self._connection = connection
+        self._statement_s = statement_s  # None: the pool's own limit
         self._after: list[Callable[[], Awaitable[None] | None]] = []
         self._either_way: list[Callable[[], Awaitable[None]]] = []
         self.posted = False
 
     async def fetch(self, sql: str, *args: object) -> list[Row]:
-        return list(await self._connection.fetch(sql, *args))
+        return list(await self._connection.fetch(sql, *args, timeout=self._statement_s))
 
     async def fetchrow(self, sql: str, *args: object) -> Row | None:
-        row: Row | None = await self._connection.fetchrow(sql, *args)
+        found = await self._connection.fetchrow(sql, *args, timeout=self._statement_s)
+        row: Row | None = found
         return row
 
     async def fetchval(self, sql: str, *args: object) -> Any:  # noqa: ANN401 - SQL decides
-        return await self._connection.fetchval(sql, *args)
+        return await self._connection.fetchval(sql, *args, timeout=self._statement_s)
 
     async def execute(self, sql: str, *args: object) -> int:
         """This will run one statement and say how many rows it touched."""
@@ -205,15 +209,21 @@ class Database:
             await self.pool.release(self._at_hand.pop())
 
     @asynccontextmanager
-    async def transaction(self, *, readonly: bool = False) -> AsyncIterator[Tx]:
-        """One transaction, without retry: for reads and for callers with their own retry."""
+    async def transaction(
+        self, *, readonly: bool = False, statement_s: float | None = None
+    ) -> AsyncIterator[Tx]:
+        """One transaction, without retry: for reads and for callers with their own retry.
+
+        ``statement_s``: how long each of its queries may take, where the pool's limit is too
+        little: what reads all of history.
+        """
         tx: Tx | None = None
         try:
             with _reaching():
                 async with self.connection() as connection:
                     token = in_transaction.set(True)
                     try:
-                        tx = Tx(connection)
+                        tx = Tx(connection, statement_s)
                         async with connection.transaction(readonly=readonly):
                             yield tx
                     finally:

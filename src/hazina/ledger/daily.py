@@ -26,6 +26,7 @@ log = structlog.stdlib.get_logger()
 CONTRADICTED = Alarm("ledger-contradicted")
 
 EVERY_S = 600  # a look whether the day's proof is there
+CLAIM_S = 6 * 3600  # the first proof of old books reads all of them, claim by claim
 GIVEN = "SELECT max(v.decided_at) FROM ledger.verdict v WHERE v.decided_at >= $1"
 FAULTS = Gauge(
     "hazina_ledger_proof_faults",
@@ -62,7 +63,7 @@ class DailyProof:
         midnight = datetime.combine(now.astimezone(UTC), time(), UTC)
         if await self._db.fetchval(GIVEN, midnight) is not None:
             return None
-        async with self._db.transaction(readonly=True) as tx:
+        async with self._db.transaction(readonly=True, statement_s=CLAIM_S) as tx:
             await tx.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
             proven = await last_proven(tx)
             upto = await newest_block(tx)
