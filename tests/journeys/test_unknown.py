@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 import pytest
+from structlog.testing import capture_logs
 
 from hazina.desk.approvals import Approval
 from hazina.desk.switches import Switches
@@ -80,6 +81,27 @@ class TestSendingAgain:
         await world.house.db.run(
             lambda tx: tx.execute("UPDATE withdrawals.withdrawal SET state = 'unknown'")
         )
+
+
+class TestAPayoutCalledPaid:
+    async def test_and_told_as_failed_later_is_an_alarm(self, world: World, desk: Desk) -> None:
+        """M-Pesa's status was wrong: nobody else would ever hear of it."""
+        person = await world.customer()
+        await pay(world, person.phone, await account_of(person), "1000")
+        await world.fault("b2c_fail", operation="b2c", result_code="2040")
+        await world.fault("callback_late", operation="b2c", delay_s=600)
+        await world.fault("query_contradicts", operation="status")
+        answer = await person.post("/wallet/withdrawals", amount_kes="500")
+        found = parse_id("wdr", answer.json()["withdrawal_id"])
+        await world.work()
+        for passed in (timedelta(minutes=2), timedelta(minutes=10)):
+            world.clock.advance(passed)
+            with capture_logs() as logs:
+                await in_step(world)
+                await world.sweep()
+                await world.settle(late=False)
+            assert await state(world, found) == "paid"
+        assert "a payout failed that we had called paid" in {one["event"] for one in logs}
 
 
 class TestAbsent:

@@ -75,7 +75,7 @@ def story(view: DepositView, events: Sequence[Row], *, credited: bool) -> Story:
         _advice(view, credited=credited),
         ring,
         view.state in FINAL,
-        view.state is S.FAILED,
+        view.state is S.FAILED and view.code not in ("given", "mispaid"),
     )
 
 

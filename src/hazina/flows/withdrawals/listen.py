@@ -194,9 +194,12 @@ class Listener:
 
     async def _after_the_end(self, tx: Tx, row: Row, told: Told, now: datetime) -> Settled | None:
         """What was freed is taken only on M-Pesa's answer to a question that was asked since."""
+        state, id_ = WithdrawalState(row["state"]), str(row["id"])
+        if told.ending is not None and state is WithdrawalState.PAID:
+            CONTRADICTED.ring("a payout failed that we had called paid", withdrawal=id_)
+            return Settled(InboxState.REFUSED, "failure after paid: a person must look")
         if told.receipt is None or told.receipt == row["receipt"]:
             return None
-        state, id_ = WithdrawalState(row["state"]), str(row["id"])
         if state not in (WithdrawalState.FAILED, WithdrawalState.CONTRADICTED):
             CONTRADICTED.ring("a payout was made once more, or too early", withdrawal=id_)
             return Settled(InboxState.REFUSED, f"success after {state}: a person must look")
