@@ -88,9 +88,11 @@ def list_rows(found: Sequence[Watched], now: datetime) -> list[list[Value]]:
     """Rows under ``LIST_COLUMNS``; each leads to its detail."""
     return [
         [
-            Markup('<a href="{}"><span class="code">{}</span></a>').format(one.path, _short(one)),
+            Markup('<a href="{}"><span class="code keep">{}</span></a>').format(
+                one.path, _short(one)
+            ),
             one.amount,
-            one.phone.replace(" ", "\u00a0"),
+            kept(one.phone),
             Markup('<span class="chip {}">{}</span>').format(one.tone, one.chip),
             None if one.settled else age(one.since, now),
             one.waits_for,
@@ -156,6 +158,11 @@ def short(value: object) -> Markup:
     """The end of a long id; all of it is in the title."""
     text = str(value)
     return Markup('<span class="code" title="{}">…{}</span>').format(text, text[-8:])
+
+
+def kept(text: str) -> Markup:
+    """Short words that are not broken in two for the sake of a long note beside them."""
+    return Markup('<span class="keep">{}</span>').format(text)
 
 
 def _actor(text: str) -> Value:

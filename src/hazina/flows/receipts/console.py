@@ -52,6 +52,7 @@ from hazina.flows.watch import (
     Chapter,
     Place,
     event_rows,
+    kept,
 )
 from hazina.flows.withdrawals import oversight as withdrawals
 from hazina.flows.withdrawals.resend import Resend, said
@@ -482,12 +483,12 @@ def _tone(items: Sequence[object], *, late: bool) -> Tone:
 
 def _row(one: Waiting, now: datetime) -> list[Value]:
     prefix, _, digits = one.wire.partition("_")
-    link = Markup('<a href="/open-questions/{}"><span class="code">{}_…{}</span></a>')
+    link = Markup('<a href="/open-questions/{}"><span class="code keep">{}_…{}</span></a>')
     return [
         link.format(one.wire, prefix, digits[-8:]),
         one.amount,
-        one.who.replace(" ", "\u00a0"),
-        one.state.capitalize(),
+        kept(one.who),
+        kept(one.state.capitalize()),
         age(one.since, now),
         one.why,
         one.next_step,

@@ -177,4 +177,5 @@ def _words(one: PaymentView) -> tuple[str, str]:
         case PaymentState.RETURNING:
             return "M-Pesa's result of sending it back", "Without one: two persons, or the portal"
         case _:
-            return one.why or "Nobody's", "Two persons give it to somebody or send it back"
+            why = one.why or "nobody's"
+            return why[:1].upper() + why[1:], "Two persons give it to somebody or send it back"
