@@ -96,6 +96,9 @@ async def test_a_payment_in_suspense_is_matched_by_two(world: World) -> None:
         await first.page.locator("main a", has_text="wdr_").first.click()
         await expect(first.page.locator("main")).to_contain_text("Send it again")
         await first.look("console-question")
+        await first.page.locator("main a", has_text="Look again, then send").click()
+        await expect(first.page.locator("main [name=otp]")).to_be_visible()
+        await first.look("console-resend")
         for path in ("messages", "suspense", "debts", "statements"):
             await first.page.goto(f"{world.console}/{path}")
             await first.look(f"console-{path}")

@@ -7,13 +7,12 @@ import typer
 
 from hazina.cli import screen
 from hazina.cli.house import in_house
-from hazina.cli.mpesa import AsJson, Data, FromStdin, Reason, Who, acting, asked
+from hazina.cli.persons import AsJson, Data, FromStdin, Reason, Told, Who, ask_second
 
 if TYPE_CHECKING:
     from hazina.desk.approvals import Approval
-    from hazina.identity.people import Operator
+    from hazina.infra.db import Tx
     from hazina.infra.house import House
-    from hazina.kernel.actor import Actor
 
 debts = typer.Typer(no_args_is_help=True, help="What customers owe after a claw-back.")
 DebtId = Annotated[str, typer.Argument(help="dbt_…, from `hazina debts list`.")]
@@ -68,12 +67,8 @@ def give_up(
     from hazina.desk.debts.service import Debts
     from hazina.kernel.ids import parse_id
 
-    async def ask(house: "House", me: "Operator", actor: "Actor") -> "Approval":
-        found, now = parse_id("dbt", debt), house.clock.now()
-        return await house.db.run(
-            lambda tx: house.get(Debts).ask_write_off(
-                tx, found, reason=reason, operator=me, actor=actor, now=now
-            )
-        )
+    async def ask(house: "House", tx: "Tx", told: Told) -> "Approval":
+        found = parse_id("dbt", debt)
+        return await house.get(Debts).ask_write_off(tx, found, reason=reason, **told)
 
-    asked(in_house(lambda house: acting(house, operator, password_stdin, ask), data))
+    ask_second(ask, operator, password_stdin=password_stdin, data=data)

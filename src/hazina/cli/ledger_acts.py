@@ -9,11 +9,12 @@ import typer
 from hazina.cli import screen
 from hazina.cli.house import in_house
 from hazina.cli.ledger import InAsset, OfPurpose, Owner, account_named, app, time_of
-from hazina.cli.mpesa import Data, FromStdin, Reason, Who, acting, asked
+from hazina.cli.persons import Data, FromStdin, Reason, Told, Who, acting, ask_second
 
 if TYPE_CHECKING:
     from hazina.desk.approvals import Approval
     from hazina.identity.people import Operator
+    from hazina.infra.db import Tx
     from hazina.infra.house import House
     from hazina.kernel.actor import Actor
     from hazina.ledger.chart import AccountRef
@@ -74,17 +75,13 @@ def credit(
     ref = account_named(owner, asset, purpose)
     begins, over = time_of(starts), time_of(ends)
 
-    async def ask(house: "House", me: "Operator", actor: "Actor") -> "Approval":
-        now = house.clock.now()
-        amount = ref.asset.money(limit)
-        return await house.db.run(
-            lambda tx: house.get(LedgerActs).ask_credit(
-                tx, ref, amount, reason, starts_at=begins or now, ends_at=over, operator=me,
-                actor=actor, now=now,
-            )
+    async def ask(house: "House", tx: "Tx", told: Told) -> "Approval":
+        return await house.get(LedgerActs).ask_credit(
+            tx, ref, ref.asset.money(limit), reason, starts_at=begins or told["now"],
+            ends_at=over, **told,
         )  # fmt: skip
 
-    asked(in_house(lambda house: acting(house, operator, password_stdin, ask), data))
+    ask_second(ask, operator, password_stdin=password_stdin, data=data)
 
 
 @app.command("close-period")
@@ -101,15 +98,10 @@ def close_period(
     moment = time_of(until)
     assert moment is not None
 
-    async def ask(house: "House", me: "Operator", actor: "Actor") -> "Approval":
-        now = house.clock.now()
-        return await house.db.run(
-            lambda tx: house.get(LedgerActs).ask_close_period(
-                tx, moment, reason, operator=me, actor=actor, now=now
-            )
-        )
+    async def ask(house: "House", tx: "Tx", told: Told) -> "Approval":
+        return await house.get(LedgerActs).ask_close_period(tx, moment, reason, **told)
 
-    asked(in_house(lambda house: acting(house, operator, password_stdin, ask), data))
+    ask_second(ask, operator, password_stdin=password_stdin, data=data)
 
 
 def _do(

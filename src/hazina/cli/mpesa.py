@@ -1,37 +1,36 @@
 """`hazina mpesa`: registering with M-Pesa, what is open, and the acts that end what is unknown."""
 
-import asyncio
 import json
-import sys
-from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from hazina.cli import screen
-from hazina.cli.house import here, in_house
+from hazina.cli.house import in_house
+from hazina.cli.persons import (
+    AsJson,
+    Data,
+    FromStdin,
+    Reason,
+    Told,
+    Who,
+    acting,
+    ask_second,
+)
 
 if TYPE_CHECKING:
     from hazina.desk.approvals import Approval
     from hazina.flows.receipts.statements import Imported
     from hazina.flows.receipts.waiting import Waiting
     from hazina.identity.people import Operator
+    from hazina.infra.db import Tx
     from hazina.infra.house import House
     from hazina.kernel.actor import Actor
 
-T = TypeVar("T")
 mpesa = typer.Typer(no_args_is_help=True, help="M-Pesa: register, what is open, and its ends.")
 
-AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable, on one line.")]
-Data = Annotated[Path | None, typer.Option(help="The data directory; HAZINA_DATA_DIR.")]
-Who = Annotated[str, typer.Option(help="The manager or administrator who acts.")]
-Reason = Annotated[str, typer.Option(help="Why, for the second person and the audit trail.")]
-FromStdin = Annotated[
-    bool, typer.Option("--password-stdin", help="Read the password from standard input.")
-]
 PaymentId = Annotated[str, typer.Argument(help="pay_…, from `hazina mpesa open`.")]
 WithdrawalId = Annotated[str, typer.Argument(help="wdr_…, from `hazina mpesa open`.")]
 Moment = Annotated[datetime, typer.Option(help="East Africa Time: 2026-11-20T08:00:00.")]
@@ -160,25 +159,25 @@ def statement(
 
 @mpesa.command()
 def absent(
-    withdrawal: WithdrawalId,
+    what: Annotated[str, typer.Argument(help="wdr_… or dep_…, from `hazina mpesa open`.")],
     operator: Who,
     reason: Reason,
     password_stdin: FromStdin = False,
     data: Data = None,
 ) -> None:
-    """Ask a second person to call an unknown payout never made, once that is proven."""
+    """Ask a second person to call a payout never made, or a prompt never paid, once proven."""
     from hazina.flows.receipts.statements import Statements
+    from hazina.flows.receipts.unanswered import Unanswered
     from hazina.kernel.ids import parse_id
 
-    async def ask(house: "House", me: "Operator", actor: "Actor") -> "Approval":
-        found, now = parse_id("wdr", withdrawal), house.clock.now()
-        return await house.db.run(
-            lambda tx: house.get(Statements).ask_absent(
-                tx, found, reason=reason, operator=me, actor=actor, now=now
-            )
-        )
+    async def ask(house: "House", tx: "Tx", told: Told) -> "Approval":
+        if what.startswith("dep_"):
+            found = parse_id("dep", what)
+            return await house.get(Unanswered).ask_absent(tx, found, reason=reason, **told)
+        found = parse_id("wdr", what)
+        return await house.get(Statements).ask_absent(tx, found, reason=reason, **told)
 
-    asked(in_house(lambda house: acting(house, operator, password_stdin, ask), data))
+    ask_second(ask, operator, password_stdin=password_stdin, data=data)
 
 
 @mpesa.command("paid-late")
@@ -197,15 +196,11 @@ def paid_late(
     from hazina.flows.receipts.late import LatePayouts
     from hazina.kernel.ids import parse_id
 
-    async def ask(house: "House", me: "Operator", actor: "Actor") -> "Approval":
-        found, now = parse_id("wdr", withdrawal), house.clock.now()
-        return await house.db.run(
-            lambda tx: house.get(LatePayouts).ask_paid(
-                tx, found, receipt, reason=reason, operator=me, actor=actor, now=now
-            )
-        )
+    async def ask(house: "House", tx: "Tx", told: Told) -> "Approval":
+        found = parse_id("wdr", withdrawal)
+        return await house.get(LatePayouts).ask_paid(tx, found, receipt, reason=reason, **told)
 
-    asked(in_house(lambda house: acting(house, operator, password_stdin, ask), data))
+    ask_second(ask, operator, password_stdin=password_stdin, data=data)
 
 
 @mpesa.command()
@@ -221,15 +216,11 @@ def allocate(
     from hazina.flows.receipts.suspense import Suspense
     from hazina.kernel.ids import parse_id
 
-    async def ask(house: "House", me: "Operator", actor: "Actor") -> "Approval":
-        found, now = parse_id("pay", payment), house.clock.now()
-        return await house.db.run(
-            lambda tx: house.get(Suspense).ask_allocate(
-                tx, found, username, reason=reason, operator=me, actor=actor, now=now
-            )
-        )
+    async def ask(house: "House", tx: "Tx", told: Told) -> "Approval":
+        found = parse_id("pay", payment)
+        return await house.get(Suspense).ask_allocate(tx, found, username, reason=reason, **told)
 
-    asked(in_house(lambda house: acting(house, operator, password_stdin, ask), data))
+    ask_second(ask, operator, password_stdin=password_stdin, data=data)
 
 
 @mpesa.command("return")
@@ -250,27 +241,13 @@ def send_back(
     from hazina.flows.receipts.suspense import Suspense
     from hazina.kernel.ids import parse_id
 
-    async def ask(house: "House", me: "Operator", actor: "Actor") -> "Approval":
-        found, now, part = parse_id("pay", payment), house.clock.now(), house.get(Suspense)
+    async def ask(house: "House", tx: "Tx", told: Told) -> "Approval":
+        found, part = parse_id("pay", payment), house.get(Suspense)
         if went_back is None:
-            return await house.db.run(
-                lambda tx: part.ask_return(
-                    tx, found, reason=reason, operator=me, actor=actor, now=now
-                )
-            )
-        return await house.db.run(
-            lambda tx: part.ask_return_ended(
-                tx,
-                found,
-                went_back=went_back,
-                reason=reason,
-                operator=me,
-                actor=actor,
-                now=now,
-            )
-        )
+            return await part.ask_return(tx, found, reason=reason, **told)
+        return await part.ask_return_ended(tx, found, went_back=went_back, reason=reason, **told)
 
-    asked(in_house(lambda house: acting(house, operator, password_stdin, ask), data))
+    ask_second(ask, operator, password_stdin=password_stdin, data=data)
 
 
 @mpesa.command()
@@ -328,48 +305,6 @@ def approve(
     done = in_house(lambda house: acting(house, operator, password_stdin, decide), data)
     word = "rejected" if reject is not None else "approved and done"
     screen.console.print(f"[green]✓[/green] {word}: {done.summary}")
-
-
-async def acting(
-    house: "House",
-    username: str,
-    password_stdin: bool,
-    act: "Callable[[House, Operator, Actor], Awaitable[T]]",
-) -> T:
-    """The password, and the app's code where one is set up, open a session as at the console's
-    door; it ends with the act. From standard input they are two lines."""
-    from hazina.identity.login import OperatorLogin
-    from hazina.identity.second_factor import SecondFactorNeeded
-    from hazina.identity.sessions import OperatorSessions
-
-    async def typed(what: str, *, hidden: bool) -> str:
-        if password_stdin:
-            return sys.stdin.readline().rstrip("\r\n")
-        return str(await asyncio.to_thread(typer.prompt, what, hide_input=hidden))
-
-    password = await typed("Password", hidden=True)
-    origin, now, sessions = here("mpesa"), house.clock.now(), house.get(OperatorSessions)
-    login = house.get(OperatorLogin)
-    try:
-        opened = await login.for_page(username, password, origin, now)
-    except SecondFactorNeeded as needed:
-        code = await typed("Code from your app", hidden=False)
-        opened = await login.finish_page(needed.ticket, replace(origin, otp=code), now)
-    me = (await sessions.authenticate_page(house.db, opened.secret, origin, now)).person
-    actor = me.as_actor(origin)
-    try:
-        return await act(house, me, actor)
-    finally:
-        await house.db.run(
-            lambda tx: sessions.revoke(tx, me.id, opened.id, actor, now, why="act done")
-        )
-
-
-def asked(one: "Approval") -> None:
-    from hazina.kernel.ids import wire_id
-
-    screen.console.print(f"[green]✓[/green] asked: {one.summary}")
-    screen.console.print(f"A second person: hazina mpesa approve {wire_id('apr', one.id)}")
 
 
 def _waiting(one: "Waiting", now: datetime) -> dict[str, object]:

@@ -10,7 +10,7 @@ import typer
 
 from hazina.cli import screen
 from hazina.cli.house import here, in_house
-from hazina.cli.mpesa import acting
+from hazina.cli.persons import acting
 from hazina.desk.switches import Switch
 
 if TYPE_CHECKING:

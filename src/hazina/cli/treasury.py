@@ -8,7 +8,16 @@ import typer
 
 from hazina.cli import screen
 from hazina.cli.house import in_house
-from hazina.cli.mpesa import AsJson, Data, FromStdin, Reason, Who, acting, asked
+from hazina.cli.persons import (
+    AsJson,
+    Data,
+    FromStdin,
+    Reason,
+    Told,
+    Who,
+    acting,
+    ask_second,
+)
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -16,7 +25,7 @@ if TYPE_CHECKING:
     from hazina.desk.approvals import Approval
     from hazina.flows.treasury.tariffs import Tariff
     from hazina.identity.people import Operator
-    from hazina.infra.db import Row
+    from hazina.infra.db import Row, Tx
     from hazina.infra.house import House
     from hazina.kernel.actor import Actor
 
@@ -142,13 +151,9 @@ def move(
     if kind not in set(Movement):
         raise Invalid.field("kind", "Choose one of " + ", ".join(Movement) + ".")
 
-    async def ask(house: "House", me: "Operator", actor: "Actor") -> "Approval":
-        now = house.clock.now()
-        return await house.db.run(
-            lambda tx: house.get(Movements).ask(
-                tx, Movement(kind), KES.money(amount), reference, reason=reason, operator=me,
-                actor=actor, now=now,
-            )
-        )  # fmt: skip
+    async def ask(house: "House", tx: "Tx", told: Told) -> "Approval":
+        return await house.get(Movements).ask(
+            tx, Movement(kind), KES.money(amount), reference, reason=reason, **told
+        )
 
-    asked(in_house(lambda house: acting(house, operator, password_stdin, ask), data))
+    ask_second(ask, operator, password_stdin=password_stdin, data=data)

@@ -5,13 +5,12 @@ the product then does with it is a plan, booked in the same posting as a group o
 received is never rolled back by a product.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
-from hazina.flows.plan import Plan
+from hazina.flows.plan import Plan, Purposes
 from hazina.infra.db import Tx
 from hazina.kernel.money import Money
 
@@ -43,27 +42,5 @@ class DepositPurpose(Protocol):
         ...
 
 
-class DepositPurposes:
-    """The registered handlers, by purpose, and where a customer reads of what was paid for."""
-
-    def __init__(self) -> None:
-        self._handlers: dict[str, DepositPurpose] = {}
-        self._pages: dict[str, Callable[[UUID], str]] = {}
-
-    def register(
-        self, purpose: str, handler: DepositPurpose, *, page: Callable[[UUID], str] | None = None
-    ) -> None:
-        """``page`` makes the path of the customer's page out of a ``purpose_id``."""
-        if purpose in self._handlers:
-            raise ValueError(f"purpose {purpose} has a handler already")
-        self._handlers[purpose] = handler
-        if page is not None:
-            self._pages[purpose] = page
-
-    def get(self, purpose: str) -> DepositPurpose:
-        return self._handlers[purpose]
-
-    def page_of(self, purpose: str | None, purpose_id: UUID | None) -> str:
-        """The path of the page about ``purpose_id``; empty where there is none."""
-        page = self._pages.get(purpose or "")
-        return page(purpose_id) if page is not None and purpose_id is not None else ""
+class DepositPurposes(Purposes[DepositPurpose]):
+    """The registered handlers, as a kind of its own for the house."""

@@ -5,13 +5,12 @@ customer's shillings: the plan of ``paid`` credits the customer with at least th
 payout takes it from there in the same group.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
-from hazina.flows.plan import Plan
+from hazina.flows.plan import Plan, Purposes
 from hazina.infra.db import Tx
 from hazina.kernel.money import Money
 from hazina.ledger.chart import AccountRef
@@ -44,27 +43,5 @@ class PayoutPurpose(Protocol):
         ...
 
 
-class PayoutPurposes:
-    """The registered handlers, by purpose, and where a customer reads of what was paid for."""
-
-    def __init__(self) -> None:
-        self._handlers: dict[str, PayoutPurpose] = {}
-        self._pages: dict[str, Callable[[UUID], str]] = {}
-
-    def register(
-        self, purpose: str, handler: PayoutPurpose, *, page: Callable[[UUID], str] | None = None
-    ) -> None:
-        """``page`` makes the path of the customer's page out of a ``purpose_id``."""
-        if purpose in self._handlers:
-            raise ValueError(f"purpose {purpose} has a handler already")
-        self._handlers[purpose] = handler
-        if page is not None:
-            self._pages[purpose] = page
-
-    def get(self, purpose: str) -> PayoutPurpose:
-        return self._handlers[purpose]
-
-    def page_of(self, purpose: str | None, purpose_id: UUID | None) -> str:
-        """The path of the page about ``purpose_id``; empty where there is none."""
-        page = self._pages.get(purpose or "")
-        return page(purpose_id) if page is not None and purpose_id is not None else ""
+class PayoutPurposes(Purposes[PayoutPurpose]):
+    """The registered handlers, as a kind of its own for the house."""
