@@ -41,7 +41,7 @@ async def withdraw(person: Person, amount: str = "600") -> str:
 
 async def again(world: World, person: Person) -> Person:
     """The same person at the restored house; signing in works while it is in recovery."""
-    api = world.shared_client("none")
+    api = world.shared_client()
     answer = await api.post(
         "/api/v1/auth/login", json={"username": person.username, "password": PASSWORD}
     )

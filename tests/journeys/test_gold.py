@@ -146,7 +146,8 @@ async def crowd(world: World, number: int) -> Person:
     sessions = house.get(CustomerSessions)
     tokens = await house.db.run(lambda tx: sessions.open_api(tx, customer.id, SYSTEM, now))
     await world.handset(phone, auto="pay")
-    api = world.shared_client(tokens.access)
+    api = world.shared_client()
+    api.headers["Authorization"] = f"Bearer {tokens.access}"
     return Person(application.username, phone, tokens.access, api)
 
 

@@ -214,6 +214,7 @@ TABLE = {
         console GET /open-questions/{wire}/resend
         console POST /open-questions/{wire}/resend
         console POST /open-questions/{wire}/absent
+        console POST /open-questions/{wire}/late
         console POST /open-questions/{wire}/give
         console POST /open-questions/{wire}/return
         console POST /open-questions/{wire}/returned

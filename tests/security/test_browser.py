@@ -199,6 +199,8 @@ class TestACraftedRequest:
         wrong = []
         for door in sorted(one for one in DOORS if one.method in ("POST", "PUT", "PATCH")):
             limit = 9 * 2**20 if door.shell == "internal" else 2 * 2**20
+            if (door.shell, door.path) == ("console", "/statements"):
+                limit = 34 * 2**20  # people bring files there
             path = path_of(estate, door)
             if "{token}" in door.path:
                 path = f"/hooks/{'ab' * 16}/a"
