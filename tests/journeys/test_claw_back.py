@@ -1,13 +1,16 @@
 """M-Pesa takes a payment back after it was booked: the shillings go with it, or are owed."""
 
 import asyncio
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import httpx
 
 from hazina.desk.debts.repository import Debt
 from hazina.desk.debts.service import Debts
+from hazina.flows.deposits.purpose import DepositFact, DepositPurposes
+from hazina.flows.deposits.request import Deposits
+from hazina.flows.plan import Plan
 from hazina.flows.receipts.pull import Puller
 from hazina.flows.receipts.statements import Imported, Statements
 from hazina.flows.receipts.waiting import list_waiting
@@ -17,7 +20,7 @@ from hazina.kernel.ids import new_id
 from hazina.kernel.money import KES
 from hazina.ledger.chart import Purpose, customer, system
 from hazina.ledger.codes import Code
-from hazina.ledger.core import Reference, move
+from hazina.ledger.core import Reference, Result, move
 from hazina.ledger.service import Ledger
 from tests.journeys.paying import account_of, in_step, pay, payment
 from tests.journeys.test_deposits import deposit, state
@@ -318,6 +321,63 @@ class TestADebt:
             house.db, "SELECT amount FROM ledger.transfer WHERE code = 'debt_written_off'"
         )
         assert lost == 50_000
+
+
+class Forgetful:
+    """A product that could not plan when it was asked first; what it plans then is in the way of a
+    debt."""
+
+    def __init__(self) -> None:
+        self.asked, self.refused_with = 0, ""
+
+    async def paid(self, tx: Tx, deposit: DepositFact, now: datetime) -> Plan:
+        self.asked += 1
+        if self.asked == 1:
+            raise RuntimeError("not today")
+        taken = move(
+            customer(deposit.customer_id, KES), system(Purpose.GOLD_POSITION), deposit.amount,
+            Code.GOLD_PAID, Reference("test", deposit.purpose_id),
+        )  # fmt: skip
+
+        async def booked(tx: Tx) -> None:
+            raise AssertionError("there is no money for it")
+
+        async def refused(tx: Tx, why: Result) -> None:
+            self.refused_with = why.code.value
+
+        return Plan([taken], booked, refused)
+
+    async def failed(self, tx: Tx, deposit: DepositFact, now: datetime) -> Plan:
+        return Plan()
+
+
+class TestAPlanThatComesTooLate:
+    async def test_is_refused_where_a_debt_has_taken_its_money(
+        self, world: World, desk: Desk
+    ) -> None:
+        """The refusal of the debt held the job for ever."""
+        product, house = Forgetful(), world.house
+        house.get(DepositPurposes).register("test.forgets", product)
+        person, receipt = await paid_in(world)
+        await withdraw(person, "1000")
+        await world.settle()
+        owner = await one(house.db, "SELECT id FROM identity.customer")
+        await world.handset(person.phone, auto="pay")
+        await house.db.run(
+            lambda tx: house.get(Deposits).request(
+                tx, customer_id=owner, amount=KES.money("500"), purpose="test.forgets",
+                purpose_id=new_id(), actor=SYSTEM, now=house.clock.now(),
+            )
+        )  # fmt: skip
+        await world.settle()
+        assert await world.balances(person) == {"KES": ("500.00", "0.00")}
+        await reverse(world, receipt)
+        assert [str(debt.outstanding) for debt in await owed(world, person)] == ["KES 500.00"]
+        await world.sweep()
+        await world.settle()
+        assert (product.asked, product.refused_with) == (2, "insufficient_funds")
+        plan = await one(house.db, "SELECT plan FROM deposits.deposit WHERE purpose IS NOT NULL")
+        assert plan == "refused"
 
 
 class TestManyAtOnce:

@@ -3,6 +3,7 @@
 from datetime import timedelta
 from uuid import UUID
 
+import httpx
 import pytest
 
 from hazina.desk.approvals import Approval
@@ -10,9 +11,9 @@ from hazina.flows.receipts.late import LatePayouts, NotProvenPaid
 from hazina.flows.receipts.statements import NotProvenAbsent
 from hazina.flows.receipts.waiting import list_waiting
 from hazina.kernel.actor import SYSTEM
-from hazina.kernel.ids import parse_id
+from hazina.kernel.ids import parse_id, wire_id
 from tests.journeys.paying import back, in_step
-from tests.journeys.test_claw_back import owed, paid_in, refused
+from tests.journeys.test_claw_back import owed, paid_in, refused, signed_in
 from tests.journeys.test_gold import stocked
 from tests.journeys.test_suspense import Desk, desk
 from tests.journeys.test_unknown import ask_absent, import_statement
@@ -39,6 +40,15 @@ async def later(world: World, **by: int) -> None:
 async def state(world: World, withdrawal_id: UUID) -> str:
     sql = "SELECT state FROM withdrawals.withdrawal WHERE id = $1"
     return str(await one(world.house.db, sql, withdrawal_id))
+
+
+async def page(world: World, person: Person, withdrawal_id: UUID) -> str:
+    """The withdrawal as its customer sees it."""
+    async with httpx.AsyncClient(base_url=world.wallet, follow_redirects=True) as web:
+        await signed_in(web, person.username)
+        shown = await web.get(f"/withdrawals/{wire_id('wdr', withdrawal_id)}")
+    assert shown.status_code == 200
+    return shown.text
 
 
 async def called_declined(world: World, person: Person, amount: str = "600") -> UUID:
@@ -68,8 +78,10 @@ class TestCalledDeclinedAndPaid:
         assert await world.balances(await back(person)) == {"KES": ("1000.00", "0.00")}
         await later(world, minutes=1)
         assert await state(world, found) == "contradicted"
+        assert "It may have been paid after all" in await page(world, person, found)
         await later(world, minutes=11)
         assert await state(world, found) == "paid"
+        assert "We ask no fee for it" in await page(world, person, found)
         assert await world.balances(await back(person)) == {"KES": ("400.00", "0.00")}
         assert await list_waiting(world.house.db) == []
         assert await owed(world, person) == []

@@ -191,3 +191,26 @@ async def message_of_another_payout(trial: "Trial") -> None:
         await trial.lie_about_payout(Lie("600", paid=paid, trusted=True, another=True))
         await trial.sees("sent", wallet="400")
     await trial.later(seconds=61)
+
+
+@rows.row(223, PAID, PAY, STATUS)
+async def called_not_paid_and_paid(trial: "Trial") -> None:
+    """Pays; asked, it says not paid, and its own result comes after that. Asked anew, it says
+    paid: the shillings that were freed go after it."""
+    await trial.trouble(Trouble.CONTRADICTED, STATUS)
+    await trial.trouble(Trouble.TOLD_LATE, PAY, delay_s=600)
+    await trial.asks(PAY)
+    await trial.later(seconds=61)
+    await trial.sees("failed", wallet="1000")
+    await trial.later(minutes=11)
+    await trial.later(seconds=61)
+
+
+@rows.row(224, Outcome("contradicted"), PAY, STATUS)
+async def forged_success_after_not_paid(trial: "Trial") -> None:
+    """Did not pay and says so; its address is told of a success. Asked anew, it says not paid."""
+    await trial.asks(PAY, Trouble.NOT_PAID)
+    await trial.sees("failed", wallet="1000")
+    await trial.lie_about_payout(Lie("600", trusted=True, receipt="UKZLATE009"))
+    await trial.later(minutes=30)
+    await trial.later(minutes=30)
