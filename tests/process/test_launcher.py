@@ -9,10 +9,13 @@ import shutil
 import signal
 import subprocess
 import sys
+import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.process.conftest import copy, passable
 from tests.process.running import ROOT
 from tests.process.waiting import wait_until
 
@@ -26,10 +29,8 @@ print("path", [p for p in sys.path if p == os.getcwd()], os.environ["PYTHONPATH"
 """
 
 
-@pytest.fixture
-def tree(room: Path) -> Path:
-    """A clone in small, under a path with a space in it."""
-    home = room / "a clone"
+def planted(home: Path) -> Path:
+    """A clone in small."""
     (home / "src" / "hazina" / "cli").mkdir(parents=True)
     (home / "src" / "hazina" / "__init__.py").touch()
     (home / "src" / "hazina" / "cli" / "__init__.py").touch()
@@ -38,6 +39,28 @@ def tree(room: Path) -> Path:
     (home / "requirements-dev.txt").touch()
     shutil.copy(ROOT / "hazina", home / "hazina")
     return home
+
+
+@pytest.fixture
+def tree(room: Path) -> Path:
+    """Nothing was made in it yet. There is a space in its path."""
+    return planted(room / "a clone")
+
+
+@pytest.fixture(scope="module")
+def used_once() -> Iterator[Path]:
+    with passable() as folder:
+        home = planted(folder / "used")
+        done = _run(home / "hazina", "up")
+        assert done.returncode == 0, done.stderr
+        yield home
+
+
+@pytest.fixture
+def used_tree(used_once: Path, room: Path) -> Path:
+    """One whose environment was made before, which takes seconds."""
+    copy(used_once, room / "a clone")
+    return room / "a clone"
 
 
 def _environment(**more: str) -> dict[str, str]:
@@ -87,9 +110,9 @@ class TestLauncher:
         assert "data /elsewhere" in _run(link, "up", HAZINA_DATA_DIR="/elsewhere").stdout
 
     def test_changed_requirements_are_installed_and_only_for_those_who_need_them(
-        self, tree: Path
+        self, used_tree: Path
     ) -> None:
-        _run(tree / "hazina", "up")
+        tree = used_tree
         (tree / "requirements-dev.txt").write_text("# one more\n")
         assert _run(tree / "hazina", "up").stderr == ""
         assert "installing what its tests and checks need" in _run(tree / "hazina", "test").stderr
@@ -117,16 +140,22 @@ class TestLauncher:
         assert "argv up" in again.stdout
 
     def test_an_unhashed_or_unknown_requirement_stops_it_and_is_not_taken_for_done(
-        self, tree: Path
+        self, used_tree: Path
     ) -> None:
-        (tree / "requirements.txt").write_text("rich==1.0.0\n")
-        for _ in range(2):
-            refused = _run(tree / "hazina", "up")
+        tree, wheel = used_tree, used_tree.parent / "thing-1.0-py3-none-any.whl"
+        with zipfile.ZipFile(wheel, "w") as packed:
+            about = "Metadata-Version: 2.1\nName: thing\nVersion: 1.0\n"
+            packed.writestr("thing-1.0.dist-info/METADATA", about)
+        for wanted, said in (
+            (f"thing @ {wheel.as_uri()}", "require-hashes"),
+            ("thing==1.0", "No matching distribution"),
+        ):
+            (tree / "requirements.txt").write_text(f"{wanted}\n")
+            refused = _run(tree / "hazina", "up", PIP_NO_INDEX="1")
             assert refused.returncode == 1
             assert "installing requirements.txt failed" in refused.stderr
+            assert said in refused.stderr
             assert "argv" not in refused.stdout
-        (tree / "requirements.txt").write_text("")
-        assert _run(tree / "hazina", "up").returncode == 0
 
     def test_without_venv_it_names_the_package_to_install(self, tree: Path) -> None:
         python = tree.parent / "python"

@@ -24,7 +24,8 @@ def test(context: typer.Context) -> None:
     from hazina.cli.tree import become
 
     chosen = context.args
-    workers = str(max(2, min(4, os.cpu_count() or 2)))
+    # One more than there are cores: tests of processes wait more than they compute.
+    workers = str(max(3, min(5, (os.cpu_count() or 2) + 1)))
     own_choice = any(a.startswith(("-n", "--numprocesses", "--collect-only")) for a in chosen)
     spread = [] if own_choice else ["-n", workers, "--dist", "worksteal"]
     become(sys.executable, "-m", "pytest", *spread, *chosen)
