@@ -77,7 +77,7 @@ def install_shell(
     app: FastAPI, house: House, signer: Signer, plan: ShellPlan, manifests: Sequence[Manifest]
 ) -> None:
     """This will turn a bare app into a shell; routes are included afterwards."""
-    settings, files = house.settings, assets.Assets()
+    settings, files = house.settings, assets.own()
     folders = {one.name: one.templates for one in manifests if one.templates is not None}
     app.state.house = house
     app.state.signer = signer

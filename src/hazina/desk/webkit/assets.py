@@ -8,6 +8,7 @@ import gzip
 import hashlib
 import re
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from starlette.requests import Request
@@ -67,6 +68,12 @@ class Assets:
             body=body,
             packed=gzip.compress(body, mtime=0),
         )
+
+
+@cache
+def own() -> Assets:
+    """Those of the house, once in a process."""
+    return Assets()
 
 
 async def serve(request: Request) -> Response:

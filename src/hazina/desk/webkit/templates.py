@@ -7,6 +7,7 @@ holds every macro without an import.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from types import CodeType
 from typing import Any
@@ -77,8 +78,14 @@ COMPILED = Compiled()
 
 
 def make_environment(folders: Mapping[str, Path], assets: Assets) -> Environment:
-    """This will make the environment over our templates and each slice's folder by its name."""
-    slices = {name: FileSystemLoader(folder) for name, folder in folders.items()}
+    """The environment over our templates and each slice's folder by its name: the same for every
+    application of a process that has the same folders."""
+    return _environment(tuple(folders.items()), assets)
+
+
+@cache
+def _environment(folders: tuple[tuple[str, Path], ...], assets: Assets) -> Environment:
+    slices = {name: FileSystemLoader(folder) for name, folder in folders}
     environment = Environment(
         loader=ChoiceLoader([FileSystemLoader(FOLDER), PrefixLoader(slices)]),
         autoescape=True,
