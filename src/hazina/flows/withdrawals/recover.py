@@ -8,19 +8,16 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from hazina.desk.recovery import Moved, Question, Reader
+from hazina.flows.recovering import RecoverCalls
 from hazina.flows.withdrawals.request import TABLE
-from hazina.flows.withdrawals.states import WithdrawalEvent, WithdrawalState
+from hazina.flows.withdrawals.states import WithdrawalState
 from hazina.infra.attempts import Attempts
-from hazina.infra.db import Row, Tx
-from hazina.kernel.actor import SYSTEM
+from hazina.infra.db import Tx
 from hazina.kernel.ids import wire_id
 from hazina.kernel.money import KES
 
 NOTE = "restored from a copy: it may have been paid since"
 OPEN = "state NOT IN ('paid', 'failed')"
-UNSENT = """
-SELECT * FROM withdrawals.withdrawal WHERE state IN ('held', 'sending') ORDER BY id FOR UPDATE
-"""
 ASK_NOW = """
 UPDATE withdrawals.withdrawal SET next_attempt_at = $1
 WHERE state IN ('sent', 'unknown', 'contradicted')
@@ -29,24 +26,18 @@ QUESTIONS = f"""
 SELECT id, amount, phone_masked, state, state_since, questions FROM withdrawals.withdrawal
 WHERE {OPEN} ORDER BY state_since, id LIMIT $1
 """  # noqa: S608 - a constant
-COUNT = f"SELECT count(*) AS n FROM withdrawals.withdrawal WHERE {OPEN}"  # noqa: S608
 EXPLAINED = """
 SELECT receipt, id FROM withdrawals.withdrawal WHERE receipt = ANY($1) OR id = ANY($2)
 """
 
 
-class RecoverWithdrawals:
+class RecoverWithdrawals(RecoverCalls):
     """What ``desk.recovery`` may ask of withdrawals."""
 
-    def __init__(self) -> None:
-        self._attempts = Attempts("withdrawals.attempt")
-
-    async def recover(self, tx: Tx, now: datetime) -> int:
-        """This will move what could be sent to ``unknown`` and make all that is open due."""
-        for row in await tx.fetch(UNSENT):
-            await self._doubt(tx, row, now)
-        await self.ask_now(tx, now)
-        return await self.count(tx)
+    table = TABLE
+    attempts = Attempts("withdrawals.attempt")
+    ready, sending = WithdrawalState.HELD.value, WithdrawalState.SENDING.value
+    open_where, note = OPEN, NOTE
 
     async def ask_now(self, tx: Tx, now: datetime) -> None:
         await tx.execute(ASK_NOW, now)
@@ -66,10 +57,6 @@ class RecoverWithdrawals:
             for row in await reader.fetch(QUESTIONS, limit)
         ]
 
-    async def count(self, reader: Reader) -> int:
-        row = await reader.fetchrow(COUNT)
-        return int(row["n"]) if row else 0
-
     async def explained(self, reader: Reader, moved: Sequence[Moved]) -> set[str]:
         """Payments out that carry a receipt or an id of ours."""
         outward = [line for line in moved if not line.inward]
@@ -79,10 +66,3 @@ class RecoverWithdrawals:
         return {
             line.receipt for line in outward if line.receipt in receipts or line.our_id in known
         }
-
-    async def _doubt(self, tx: Tx, row: Row, now: datetime) -> None:
-        if row["state"] == WithdrawalState.SENDING.value:
-            await self._attempts.end(
-                tx, row["id"], row["attempts"], outcome="lost", note=NOTE, now=now
-            )
-        await TABLE.move(tx, row, WithdrawalEvent.RECOVERED, now=now, actor=SYSTEM, note=NOTE)
