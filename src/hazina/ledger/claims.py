@@ -57,11 +57,23 @@ SELECT e.account_key, e.transfer_id, e.debit, e.credit, e.booked_at FROM ledger.
 """
 CLASSES_OF = """
 SELECT format('group %s mixes classes', coalesce(t.group_id, t.id))
-FROM {transfers} t
-JOIN ledger.account d ON d.key = t.debit_key JOIN ledger.account c ON c.key = t.credit_key
+FROM {transfers} t {accounts}
 GROUP BY coalesce(t.group_id, t.id)
 HAVING count(DISTINCT d.class) + count(DISTINCT c.class) <> 2 OR min(d.class) <> min(c.class)
 """
+
+
+ACCOUNTS_OF = """
+JOIN ledger.account d ON d.key = t.debit_key JOIN ledger.account c ON c.key = t.credit_key
+"""
+
+
+def look_up(since: int, table: str, alias: str, by: str, *, join: str = "LEFT JOIN") -> str:
+    """Joins one row of a large table by its key: for what came since a block one look-up each,
+    however the statistics lag behind; for all of history in whichever way the planner finds."""
+    if not since:
+        return f"{join} {table} {alias} ON {by}"
+    return f"{join} LATERAL (SELECT * FROM {table} {alias} WHERE {by} LIMIT 1) {alias} ON true"
 
 
 def _reread(since: int) -> str:
@@ -74,9 +86,9 @@ def _reread(since: int) -> str:
             FROM (SELECT q.block, q.position, q.mark, t.tx, t.id, t.id IS NULL AS gone,
                          {LEAF} AS leaf
                   FROM ledger.block_transfer q
-                  LEFT JOIN ledger.transfer t ON t.id = q.transfer_id
-                  LEFT JOIN ledger.account d ON d.key = t.debit_key
-                  LEFT JOIN ledger.account c ON c.key = t.credit_key
+                  {look_up(since, "ledger.transfer", "t", "t.id = q.transfer_id")}
+                  {look_up(since, "ledger.account", "d", "d.key = t.debit_key")}
+                  {look_up(since, "ledger.account", "c", "c.key = t.credit_key")}
                   WHERE q.block > {since} OFFSET 0) q  -- hashed once
             WINDOW w AS (PARTITION BY q.block ORDER BY q.position)
         ), read AS (
@@ -150,8 +162,10 @@ def in_blocks(since: int) -> str:
     return f"""
         SELECT format('block %s: transfer %s is of its time and not in it', b.number, t.id)
         FROM ledger.block b
-        JOIN ledger.transfer t ON t.tx > b.after_tx AND t.tx <= b.last_tx
-        LEFT JOIN ledger.block_transfer q ON q.block = b.number AND q.transfer_id = t.id
+        CROSS JOIN LATERAL (SELECT t.id FROM ledger.transfer t
+                            WHERE t.tx > b.after_tx AND t.tx <= b.last_tx OFFSET 0) t
+        LEFT JOIN ledger.block_transfer q
+            ON q.block = b.number AND q.transfer_id = t.id AND q.block > {since}
         WHERE b.number > {since} AND q.block IS NULL
         ORDER BY b.number, t.id
     """
@@ -162,18 +176,20 @@ def checkpoints_add_up(since: int) -> str:
     return f"""
         SELECT format('block %s: the checkpoint of account %s does not follow',
                       coalesce(k.block, m.block), coalesce(k.account_key, m.key))
-        FROM (SELECT k.*,
-                     lag(k.debits) OVER w AS was_debits, lag(k.credits) OVER w AS was_credits
+        FROM (SELECT k.*, p.debits AS was_debits, p.credits AS was_credits
               FROM ledger.checkpoint k
-              WINDOW w AS (PARTITION BY k.account_key ORDER BY k.block)) k
+              LEFT JOIN LATERAL (SELECT p.debits, p.credits FROM ledger.checkpoint p
+                                 WHERE p.account_key = k.account_key AND p.block < k.block
+                                 ORDER BY p.block DESC LIMIT 1) p ON true
+              WHERE k.block > {since}) k
         FULL JOIN (
             SELECT q.block, s.key, sum(s.debit) AS debit, sum(s.credit) AS credit
             FROM ledger.block_transfer q
-            JOIN ledger.transfer t ON t.id = q.transfer_id AND t.kind IN ('post', 'post_pending')
+            {look_up(since, "ledger.transfer", "t", "t.id = q.transfer_id", join="JOIN")}
             CROSS JOIN LATERAL (VALUES (t.debit_key, t.amount, 0::numeric),
                                        (t.credit_key, 0, t.amount)) s (key, debit, credit)
-            JOIN ledger.account a ON a.key = s.key AND NOT a.bounded
-            WHERE q.block > {since}
+            {look_up(since, "ledger.account", "a", "a.key = s.key", join="JOIN")}
+            WHERE q.block > {since} AND NOT a.bounded AND t.kind IN ('post', 'post_pending')
             GROUP BY 1, 2) m ON m.key = k.account_key AND m.block = k.block
         WHERE coalesce(k.block, m.block) > {since}
           AND (k.debits IS DISTINCT FROM coalesce(k.was_debits, 0) + m.debit
@@ -314,7 +330,7 @@ CLAIMS = {
                                             WHERE b.reverses = l.id
                                               AND b.group_id IS NOT DISTINCT FROM t.group_id)))
     """,
-    CLASSES: CLASSES_OF.format(transfers="ledger.transfer"),
+    CLASSES: CLASSES_OF.format(transfers="ledger.transfer", accounts=ACCOUNTS_OF),
     PER_USER: """
         SELECT format('user %s: %s credited less debited, %s available, locked and pending',
                       a.owner_id, a.asset || ' ' || coalesce(e.net, 0), round(w.total))

@@ -36,6 +36,7 @@ from hazina.ledger.claims import (
     blocks,
     checkpoints_add_up,
     in_blocks,
+    look_up,
 )  # fmt: skip
 
 WINDOW = """
@@ -78,16 +79,6 @@ async def find_window(tx: Tx, block: int) -> Since | None:
     return None if row is None else Since(block, int(row["last_tx"]), row["booked_from"])
 
 
-# The entries of a transfer where they must be: its accounts, its time, its id.
-OWN_ENTRIES = """
-SELECT e.account_key, e.debit, e.credit FROM ledger.entry e
-WHERE e.account_key IN (t.debit_key, t.credit_key) AND e.booked_at = t.booked_at
-  AND e.transfer_id = t.id
-UNION ALL
-SELECT e.account_key, e.debit, e.credit FROM ledger.entry_unbounded e
-WHERE e.account_key IN (t.debit_key, t.credit_key) AND e.transfer_id = t.id
-  AND e.booked_at = t.booked_at
-"""
 # What an act let go of, its hold's earlier acts by their number: however old, an index look-up.
 RELEASED = """
 SELECT CASE WHEN t.kind = 'void_pending' OR t.keep_rest THEN t.amount
@@ -107,15 +98,28 @@ WHERE p.kind = 'pending' AND p.debit_key = a.key AND x.ended IS NOT TRUE
 """
 
 
+def _old(table: str, alias: str, by: str, *, join: str = "LEFT JOIN") -> str:
+    """One row of any age, by its key."""
+    return look_up(1, table, alias, by, join=join)
+
+
 def claims_since(since: Since) -> dict[str, str]:
     """The claims with the queries that continue them; a claim not named here is implied."""
     moved = f"(SELECT a.* FROM ledger.account a WHERE a.bounded AND a.booked_at >= {since.moment})"
-    entries = f"""(SELECT e.* FROM {moved} a
-        JOIN ledger.entry e ON e.account_key = a.key AND e.booked_at >= {since.moment})"""
+    entries = f"""(SELECT e.* FROM {moved} a CROSS JOIN LATERAL (
+        SELECT x.* FROM ledger.entry x WHERE x.account_key = a.key AND x.booked_at >= {since.moment}
+          AND x.version > ledger.version_near(a.key, a.version, {since.moment}) OFFSET 0) e)"""
+    both = f"""(SELECT e.account_key, e.transfer_id, e.debit, e.credit, e.booked_at FROM {entries} e
+        UNION ALL
+        SELECT u.account_key, u.transfer_id, u.debit, u.credit, u.booked_at
+        FROM {since.transfers} n CROSS JOIN LATERAL (
+            SELECT u.* FROM ledger.entry_unbounded u
+            WHERE u.account_key IN (n.debit_key, n.credit_key) AND u.transfer_id = n.id
+            OFFSET 0) u)"""
     return {
-        TWO_SIDES: _two_sides(since),
+        TWO_SIDES: _two_sides(since, both),
         OWNED: _owned(since, entries),
-        TWO_ENTRIES: _two_entries(since),
+        TWO_ENTRIES: _two_entries(since, both),
         BALANCES_FOLLOW: _balances_follow(entries),
         HELD_FOLLOWS: _held_follows(entries),
         COUNTERS: _counters(moved),
@@ -131,11 +135,17 @@ def claims_since(since: Since) -> dict[str, str]:
     }
 
 
-def _two_sides(since: Since) -> str:
+# An entry is a transfer's where it stands on one of its accounts, at its time.
+IS_ITS_OWN = """
+e.transfer_id = t.id AND e.booked_at = t.booked_at AND e.account_key IN (t.debit_key, t.credit_key)
+"""
+
+
+def _two_sides(since: Since, entries: str) -> str:
     """Sums that were equal stay equal when what is added is equal."""
     return f"""
         SELECT format('%s: debits %s, credits %s', t.asset, sum(e.debit), sum(e.credit))
-        FROM {since.transfers} t CROSS JOIN LATERAL ({OWN_ENTRIES}) e
+        FROM {since.transfers} t JOIN {entries} e ON {IS_ITS_OWN}
         GROUP BY t.asset HAVING sum(e.debit) <> sum(e.credit)
     """
 
@@ -143,6 +153,7 @@ def _two_sides(since: Since) -> str:
 def _owned(since: Since, entries: str) -> str:
     """A new entry is at the end of an account that moved, or, on an unbounded account, has a new
     id. One forged with an old id there is seen in full only."""
+    of_it = "e.account_key IN (t.debit_key, t.credit_key)"
     return f"""
         SELECT format('account %s (%s %s): an entry of transfer %s, which is not there',
                       a.id, a.purpose, a.asset, e.transfer_id)
@@ -150,47 +161,40 @@ def _owned(since: Since, entries: str) -> str:
             SELECT x.account_key, x.transfer_id FROM {entries} x
             UNION ALL
             SELECT x.account_key, x.transfer_id FROM ledger.account k
-            JOIN ledger.entry_unbounded x
-                ON x.account_key = k.key AND x.transfer_id >= '{since.first_id}'
+            CROSS JOIN LATERAL (
+                SELECT x.* FROM ledger.entry_unbounded x
+                WHERE x.account_key = k.key AND x.transfer_id >= '{since.first_id}' OFFSET 0) x
             WHERE NOT k.bounded) e
-        JOIN ledger.account a ON a.key = e.account_key
-        LEFT JOIN ledger.transfer t
-            ON t.id = e.transfer_id AND e.account_key IN (t.debit_key, t.credit_key)
+        {_old("ledger.transfer", "t", f"t.id = e.transfer_id AND {of_it}")}
+        {_old("ledger.account", "a", "a.key = e.account_key")}
         WHERE t.id IS NULL
     """
 
 
-def _two_entries(since: Since) -> str:
+def _two_entries(since: Since, entries: str) -> str:
     """Transfers are never changed: an old one that had its entries has them."""
     return f"""
-        SELECT format('transfer %s: %s entries, debit %s, credit %s, amount %s', q.id, q.entries,
-                      q.debit, q.credit, q.amount)
+        SELECT format('transfer %s: %s entries, debit %s, credit %s, amount %s', t.id, t.entries,
+                      t.debit, t.credit, t.amount)
         FROM (
-            SELECT t.id, t.kind, t.amount, x.entries, d.bounded::int + c.bounded::int AS bounded,
-                   x.debit, x.credit, x.both,
-                   d.asset <> t.asset OR c.asset <> t.asset AS elsewhere
-            FROM {since.transfers} t
-            JOIN ledger.account d ON d.key = t.debit_key
-            JOIN ledger.account c ON c.key = t.credit_key
-            CROSS JOIN LATERAL (
-                SELECT count(*) AS entries, coalesce(sum(e.debit + e.credit), 0) AS both,
-                       coalesce(sum(e.debit) FILTER (WHERE e.account_key = t.debit_key), 0)
-                           AS debit,
-                       coalesce(sum(e.credit) FILTER (WHERE e.account_key = t.credit_key), 0)
-                           AS credit
-                FROM ({OWN_ENTRIES}) e) x
-        ) q
-        WHERE q.elsewhere OR CASE WHEN q.kind IN ('post', 'post_pending')
-            THEN q.entries <> 2 OR q.debit <> q.amount OR q.credit <> q.amount
-                 OR q.both <> 2 * q.amount
-            ELSE q.entries <> q.bounded OR q.both <> 0 END
+            SELECT t.id, t.kind, t.amount, t.asset, t.debit_key, t.credit_key,
+                   count(e.transfer_id) AS entries, coalesce(sum(e.debit + e.credit), 0) AS both,
+                   coalesce(sum(e.debit) FILTER (WHERE e.account_key = t.debit_key), 0) AS debit,
+                   coalesce(sum(e.credit) FILTER (WHERE e.account_key = t.credit_key), 0) AS credit
+            FROM {since.transfers} t LEFT JOIN {entries} e ON {IS_ITS_OWN}
+            GROUP BY 1, 2, 3, 4, 5, 6) t
+        {_old("ledger.account", "d", "d.key = t.debit_key", join="JOIN")}
+        {_old("ledger.account", "c", "c.key = t.credit_key", join="JOIN")}
+        WHERE d.asset <> t.asset OR c.asset <> t.asset
+           OR CASE WHEN t.kind IN ('post', 'post_pending')
+              THEN t.entries <> 2 OR t.debit <> t.amount OR t.credit <> t.amount
+                   OR t.both <> 2 * t.amount
+              ELSE t.entries <> d.bounded::int + c.bounded::int OR t.both <> 0 END
     """
 
 
 # The entry before, by its number: for the first new one it is the last that was proven.
-PREVIOUS = """
-LEFT JOIN ledger.entry p ON p.account_key = e.account_key AND p.version = e.version - 1
-"""
+PREVIOUS = _old("ledger.entry", "p", "p.account_key = e.account_key AND p.version = e.version - 1")
 
 
 def _balances_follow(entries: str) -> str:
@@ -210,7 +214,7 @@ def _held_follows(entries: str) -> str:
         SELECT format('account %s version %s: held %s, incoming %s do not follow', e.account_key,
                       e.version, e.held, e.incoming)
         FROM {entries} e {PREVIOUS}
-        JOIN ledger.transfer t ON t.id = e.transfer_id
+        {_old("ledger.transfer", "t", "t.id = e.transfer_id", join="JOIN")}
         LEFT JOIN LATERAL ({RELEASED}) r ON true
         CROSS JOIN LATERAL (SELECT CASE t.kind WHEN 'post' THEN 0 WHEN 'pending' THEN t.amount
                                    ELSE -r.released END AS change) s
@@ -273,11 +277,12 @@ def _acts(since: Since) -> str:
                       t.pending_seq, t.total, p.amount)
         FROM (SELECT t.*, row_number() OVER w AS place, sum(t.amount) OVER w AS total,
                      lag(t.kind = 'void_pending' OR NOT t.keep_rest, 1, false) OVER w AS late
-              FROM ledger.transfer t
-              WHERE t.pending_id IN (SELECT n.pending_id FROM {since.transfers} n
-                                     WHERE n.pending_id IS NOT NULL)
+              FROM (SELECT DISTINCT n.pending_id FROM {since.transfers} n
+                    WHERE n.pending_id IS NOT NULL) n
+              CROSS JOIN LATERAL (SELECT t.* FROM ledger.transfer t
+                                  WHERE t.pending_id = n.pending_id OFFSET 0) t
               WINDOW w AS (PARTITION BY t.pending_id ORDER BY t.pending_seq)) t
-        LEFT JOIN ledger.transfer p ON p.id = t.pending_id AND p.kind = 'pending'
+        {_old("ledger.transfer", "p", "p.id = t.pending_id AND p.kind = 'pending'")}
         WHERE p.id IS NULL OR t.late OR t.pending_seq <> t.place OR t.total > p.amount
            OR t.debit_key <> p.debit_key OR t.credit_key <> p.credit_key
     """
@@ -285,7 +290,11 @@ def _acts(since: Since) -> str:
 
 def _classes(since: Since) -> str:
     """A group is booked in one transaction and takes no members later."""
-    return CLASSES_OF.format(transfers=since.transfers)
+    accounts = [
+        _old("ledger.account", side, f"{side}.key = t.{key}", join="JOIN")
+        for side, key in (("d", "debit_key"), ("c", "credit_key"))
+    ]
+    return CLASSES_OF.format(transfers=since.transfers, accounts=" ".join(accounts))
 
 
 def _per_user(moved: str) -> str:
