@@ -10,7 +10,8 @@ from typing import Any
 import httpx
 
 from tests.journeys.crowd import account_of
-from tests.journeys.world import NO_CERTIFICATES, Person, World
+from tests.journeys.world import Person, World
+from tests.loopback import NO_CERTIFICATES
 
 FAR = "203.0.113.7"
 AFAR: dict[str, object] = {"source": FAR}

@@ -6,7 +6,6 @@ Everything speaks real HTTP over real sockets. Jobs are worked off when a test s
 
 import asyncio
 import socket
-import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -35,10 +34,9 @@ from hazina.ledger.service import Ledger, prepare
 from hazina.simulators.daraja import SimConfig, create_app
 from hazina.web.console.app import create_console_app
 from hazina.web.wallet.app import create_wallet_app
+from tests.loopback import NO_CERTIFICATES
 
 PASSWORD = "correct horse battery"
-# Loopback has no certificates, and reading the machine's takes longer than a payment.
-NO_CERTIFICATES = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 CROWD_CONNECTIONS = 16
 PATIENCE = 200  # rounds of work before a world that never comes to rest is called a fault
 

@@ -34,7 +34,7 @@ from hazina.kernel.ids import new_id
 from hazina.kernel.money import KES
 from hazina.ledger.history import History
 from hazina.ledger.proof import Proof
-from tests.journeys.world import NO_CERTIFICATES
+from tests.loopback import NO_CERTIFICATES
 from tests.process.running import ROOT, environment, is_gone
 
 PASSWORD = "correct horse battery"

@@ -15,6 +15,7 @@ import uvicorn
 from fastapi import FastAPI, Request
 from pydantic import SecretStr
 from starlette.types import ASGIApp
+from tests.loopback import NO_CERTIFICATES
 
 from hazina.infra.http import Http
 from hazina.infra.settings import Mode, MpesaMode, Settings
@@ -142,7 +143,10 @@ async def running_sim(sim_config: SimConfig) -> AsyncIterator[Sim]:
 
     assert sim_config.key_pair is not None
     certificate = sim_config.key_pair.with_name(sim_config.key_pair.name + ".cert.pem")
-    async with served(counted) as base, httpx.AsyncClient(base_url=base, timeout=20) as http:
+    async with (
+        served(counted) as base,
+        httpx.AsyncClient(base_url=base, timeout=20, verify=NO_CERTIFICATES) as http,
+    ):
         yield Sim(http, counts, certificate)
 
 

@@ -10,6 +10,7 @@ from datetime import timedelta
 import httpx
 import pytest
 from fastapi import FastAPI
+from tests.loopback import NO_CERTIFICATES
 from tests.rails.conftest import served
 from tests.rails.samples import STK_CANCELLED, STK_PAID
 
@@ -73,7 +74,10 @@ async def door(settings: Settings, db: Database, clock: SettableClock) -> AsyncI
     install_errors(app)
     for router in mpesa.MANIFEST.callbacks:
         app.include_router(router)
-    async with served(app) as base, httpx.AsyncClient(base_url=base) as http:
+    async with (
+        served(app) as base,
+        httpx.AsyncClient(base_url=base, verify=NO_CERTIFICATES) as http,
+    ):
         yield Door(house, http)
 
 

@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from hazina.simulators.daraja import SimConfig, create_app
+from tests.loopback import NO_CERTIFICATES
 
 PHONE = "254711000111"
 TIMESTAMP = "20261120143005"
@@ -377,7 +378,10 @@ async def receiver() -> AsyncIterator[Sink]:
 async def simulator(key_pair: Path) -> AsyncIterator[httpx.AsyncClient]:
     """One simulator for the run; each test resets it."""
     app = create_app(SimConfig(key_pair=key_pair, seed=7))
-    async with served(app) as base, httpx.AsyncClient(base_url=base, timeout=20) as http:
+    async with (
+        served(app) as base,
+        httpx.AsyncClient(base_url=base, timeout=20, verify=NO_CERTIFICATES) as http,
+    ):
         yield http
 
 

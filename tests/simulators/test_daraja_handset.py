@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from hazina.simulators.daraja import SimConfig, create_app
+from tests.loopback import NO_CERTIFICATES
 from tests.simulators.conftest import PHONE, Daraja, Sink, exact, served
 
 
@@ -194,7 +195,9 @@ class TestLoad:
             clients = [
                 Daraja(
                     await stack.enter_async_context(
-                        httpx.AsyncClient(base_url=daraja.http.base_url, timeout=30)
+                        httpx.AsyncClient(
+                            base_url=daraja.http.base_url, timeout=30, verify=NO_CERTIFICATES
+                        )
                     ),
                     daraja.sink,
                     b"",
@@ -235,6 +238,9 @@ async def test_callbacks_can_stay_in_the_process(sink: Sink) -> None:
 
 async def test_refuses_http_callbacks_when_told() -> None:
     app = create_app(SimConfig(allow_http=False))
-    async with served(app) as base, httpx.AsyncClient(base_url=base) as http:
+    async with (
+        served(app) as base,
+        httpx.AsyncClient(base_url=base, verify=NO_CERTIFICATES) as http,
+    ):
         client = await Daraja(http, "http://127.0.0.1:9", b"").login()
         assert (await client.push()).json()["errorMessage"].endswith("Invalid CallBackURL")

@@ -14,6 +14,7 @@ import pytest
 from typer.testing import CliRunner
 
 from hazina.simulators.cli import app
+from tests.loopback import NO_CERTIFICATES
 from tests.simulators.conftest import CONFIRMATION, PHONE, VALIDATION, Daraja, Sink, exact
 
 SOURCES = Path(__file__).parents[2] / "src"
@@ -38,7 +39,9 @@ class Process:
         assert self.child.stdout is not None
         line = (await asyncio.wait_for(self.child.stdout.readline(), 20)).decode()
         assert line.startswith("Daraja simulator on http://127.0.0.1:"), line
-        async with httpx.AsyncClient(base_url=line.split()[-1], timeout=20) as http:
+        async with httpx.AsyncClient(
+            base_url=line.split()[-1], timeout=20, verify=NO_CERTIFICATES
+        ) as http:
             yield http
         if self.child.returncode is None:
             await self.end(signal.SIGKILL)

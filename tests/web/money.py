@@ -12,6 +12,7 @@ from hazina.identity.people import Role
 from hazina.kernel.actor import SYSTEM
 from hazina.kernel.ids import new_id
 from tests.journeys.world import PASSWORD, Person, World
+from tests.loopback import NO_CERTIFICATES
 from tests.web.conftest import Browser
 
 HIDDEN = re.compile(r'<input type="hidden" name="([^"]+)" value="([^"]*)">')
@@ -19,7 +20,7 @@ HIDDEN = re.compile(r'<input type="hidden" name="([^"]+)" value="([^"]*)">')
 
 @asynccontextmanager
 async def signed_in(base: str, username: str) -> AsyncIterator[Browser]:
-    async with httpx.AsyncClient(base_url=base, timeout=30) as http:
+    async with httpx.AsyncClient(base_url=base, timeout=30, verify=NO_CERTIFICATES) as http:
         browser = Browser(http)
         answer = await browser.send("/login", {"username": username, "password": PASSWORD})
         assert answer.status_code == 303, answer.text

@@ -8,7 +8,8 @@ from decimal import Decimal
 
 import httpx
 from tests.journeys.paying import in_step
-from tests.journeys.world import NO_CERTIFICATES, World
+from tests.journeys.world import World
+from tests.loopback import NO_CERTIFICATES
 from tests.rails.matrix.case import Books, Capability, Lie, Trouble
 
 FAR = "203.0.113.7"
