@@ -41,8 +41,8 @@ def waiting(row: Row) -> tuple[str, str]:
         case S.UNKNOWN:
             return "A person; the money stays held", "Look for it in M-Pesa's statement"
         case S.CONTRADICTED:
-            words = "M-Pesa's word: it ended as not paid, and was paid after all?"
-            return words, at("M-Pesa is asked, or two persons say", due)
+            words = "M-Pesa's word: it ended as not paid, then it was told as paid"
+            return words, at("M-Pesa is asked", due) + "; else its statement and two persons"
         case S.PAID | S.FAILED:
             return "", ""
 
