@@ -5,6 +5,7 @@ It is read from the right, hop by hop, for as long as the hop it came from is on
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 from ipaddress import (
     IPv4Address,
     IPv4Network,
@@ -16,6 +17,9 @@ from ipaddress import (
 
 Address = IPv4Address | IPv6Address
 Networks = tuple[IPv4Network | IPv6Network, ...]
+# Every request asks; reading an address takes as long as a twentieth of it, and most come again.
+REMEMBERED = 1_024
+LONGEST = 100  # no address is; whoever sends more does not fill what is remembered
 
 
 def parse_networks(text: str) -> Networks:
@@ -65,6 +69,11 @@ def _text(address: str | None) -> str | None:
 def _read(text: str) -> Address | None:
     """An address, also written with a port, in brackets, or as IPv4 inside IPv6."""
     text = text.strip()
+    return _parsed(text) if len(text) <= LONGEST else None
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _parsed(text: str) -> Address | None:
     if text.startswith("["):
         text = text[1:].partition("]")[0]
     elif text.count(":") == 1:
