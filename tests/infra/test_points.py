@@ -1,13 +1,14 @@
-"""Points at which a process can be killed: nothing, unless one is named; then SIGKILL, there."""
+"""Points at which a process can be killed: nothing, unless it is ordered; then SIGKILL, there."""
 
-import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from tests.process.running import ROOT, environment
 
+from hazina.infra.points import TAKEN
 from hazina.infra.settings import Mode, Settings
 
 PASSING = """
@@ -15,16 +16,22 @@ from hazina.infra import points
 from hazina.infra.points import Phase
 points.arm({armed!r})
 for number in (1, 2, 3):
-    points.reach("deposit.sending.lost", Phase.LEAVING)
-    points.reach("deposit.sending.lost", Phase.ENTERED)
+    points.reach(Phase.LEAVING, "deposit.sending.lost")
+    points.reach(Phase.COMMITTED, "deposit.sending.lost", "trade.requested.payment_failed")
     print(number, flush=True)
 """
 
 
-def passing(armed: str) -> tuple[int, list[str]]:
+@pytest.fixture
+def orders(tmp_path: Path) -> Path:
+    (tmp_path / TAKEN).mkdir()
+    return tmp_path
+
+
+def passing(armed: Path | str) -> tuple[int, list[str]]:
     """How a process that passes two points three times ends, and how far it came."""
     done = subprocess.run(
-        [sys.executable, "-c", PASSING.format(armed=armed)],
+        [sys.executable, "-c", PASSING.format(armed=str(armed))],
         cwd=ROOT,
         env=environment(),
         capture_output=True,
@@ -34,22 +41,39 @@ def passing(armed: str) -> tuple[int, list[str]]:
     return done.returncode, done.stdout.split()
 
 
-@pytest.mark.parametrize(
-    ("armed", "ends", "came_to"),
-    [
-        ("", 0, ["1", "2", "3"]),
-        ("deposit.sending.paid:entered", 0, ["1", "2", "3"]),
-        ("deposit.sending.lost:committed", 0, ["1", "2", "3"]),
-        ("deposit.sending.lost:entered", -signal.SIGKILL, []),
-        ("deposit.sending.lost:leaving,3", -signal.SIGKILL, ["1", "2"]),
-    ],
-)
-def test_it_dies_where_it_was_told_and_nowhere_else(
-    armed: str, ends: int, came_to: list[str]
-) -> None:
-    assert passing(armed) == (ends, came_to)
+def left(orders: Path) -> list[str]:
+    return sorted(one.name for one in orders.iterdir() if one.is_file())
+
+
+class TestAProcess:
+    def test_that_nobody_has_armed_passes(self) -> None:
+        assert passing("") == (0, ["1", "2", "3"])
+
+    def test_dies_where_it_was_ordered_and_nowhere_else(self, orders: Path) -> None:
+        (orders / "deposit.sending.paid:leaving").touch()
+        (orders / "deposit.sending.lost:entered").touch()
+        assert passing(orders) == (0, ["1", "2", "3"])
+        (orders / "deposit.sending.lost:leaving").touch()
+        assert passing(orders) == (-signal.SIGKILL, [])
+        assert left(orders) == ["deposit.sending.lost:entered", "deposit.sending.paid:leaving"]
+        assert passing(orders) == (0, ["1", "2", "3"])
+
+    def test_dies_once_for_all_that_one_commit_made_durable(self, orders: Path) -> None:
+        for name in ("trade.requested.payment_failed", "deposit.sending.lost"):
+            (orders / f"{name}:committed").touch()
+        assert passing(orders) == (-signal.SIGKILL, [])
+        assert left(orders) == []
+
+    def test_has_another_killed_where_the_order_says_so(self, orders: Path) -> None:
+        other = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+        (orders / "pid").write_text(f"{other.pid}\nand more\n")
+        (orders / "deposit.sending.lost:leaving").write_text(str(orders / "pid"))
+        assert passing(orders) == (0, ["1", "2", "3"])
+        assert other.wait(10) == -signal.SIGKILL
+        assert other.stdin is not None
+        other.stdin.close()
 
 
 def test_production_refuses_it() -> None:
-    faults = Settings(mode=Mode.PRODUCTION, kill_at=f"x.y.z:entered,1,{os.getpid()}")._faults()
+    faults = Settings(mode=Mode.PRODUCTION, kill_at="/somewhere")._faults()
     assert (True, "HAZINA_KILL_AT is set") in faults

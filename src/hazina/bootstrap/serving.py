@@ -22,6 +22,7 @@ from hazina.infra.observability import configure_logging
 from hazina.infra.settings import Settings
 from hazina.infra.tracing import configure_tracing
 from hazina.infra.worker import Worker
+from hazina.kernel.clock import Clock
 from hazina.web.console.app import create_console_app
 from hazina.web.internal.app import create_internal_app
 from hazina.web.wallet.app import create_wallet_app
@@ -29,9 +30,9 @@ from hazina.web.wallet.app import create_wallet_app
 GRACE_S = 3  # what an open page stream may hold up a stop
 
 
-async def run_web(settings: Settings) -> None:
+async def run_web(settings: Settings, clock: Clock | None = None) -> None:
     """This will serve customers' pages, the JSON API and callbacks."""
-    await _serve(settings, settings.port, wallet_app)
+    await _serve(settings, settings.port, wallet_app, clock=clock)
 
 
 async def run_console(settings: Settings) -> None:
@@ -50,7 +51,7 @@ async def run_internal(settings: Settings) -> None:
     await _serve(settings, settings.internal_port, internal_app, host=settings.internal_host)
 
 
-async def run_worker(settings: Settings) -> None:
+async def run_worker(settings: Settings, clock: Clock | None = None) -> None:
     """This will work off jobs and sweeps."""
     configure_logging(settings)
     configure_tracing(settings, "worker")
@@ -58,8 +59,8 @@ async def run_worker(settings: Settings) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    async with open_house(settings) as house:
-        await Worker(house).run(stop)
+    async with open_house(settings, clock) as house:
+        await Worker(house, concurrency=settings.worker_jobs).run(stop)
 
 
 def wallet_app(house: House) -> FastAPI:
@@ -87,11 +88,16 @@ def listen(settings: Settings, port: int, host: str | None = None) -> socket.soc
 
 
 async def _serve(
-    settings: Settings, port: int, make: Callable[[House], FastAPI], host: str | None = None
+    settings: Settings,
+    port: int,
+    make: Callable[[House], FastAPI],
+    *,
+    host: str | None = None,
+    clock: Clock | None = None,
 ) -> None:
     configure_logging(settings)
     configure_tracing(settings, make.__name__.removesuffix("_app"))
-    async with open_house(settings) as house:
+    async with open_house(settings, clock) as house:
         config = uvicorn.Config(
             make(house),
             log_config=None,

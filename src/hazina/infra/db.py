@@ -116,6 +116,11 @@ class Tx:
         """This will call ``callback`` once the commit is durable; never on a rollback."""
         self._after.append(callback)
 
+    @property
+    def callbacks(self) -> Sequence[Callable[[], Awaitable[None] | None]]:
+        """What will be called after the commit, in order."""
+        return self._after
+
     def either_way(self, callback: Callable[[], Awaitable[None]]) -> None:
         """This will call ``callback`` after the commit, or after a refusal has undone everything:
         for what must be on record although the answer is no."""

@@ -107,12 +107,12 @@ class Http:
         )
         facts = {"http.request.method": method, "hazina.rail": whom, "hazina.operation": operation}
         point = f"call.{rail}.{operation}"
-        points.reach(point, Phase.BEFORE)
+        points.reach(Phase.BEFORE, point)
         with span(f"{whom} {operation}".strip(), SpanKind.CLIENT, facts) as noted:
             try:
                 answer = await self._exchange(request, timeout_s)
                 outcome = f"{answer.status // 100}xx"
-                points.reach(point, Phase.AFTER)
+                points.reach(Phase.AFTER, point)
                 noted.note("http.response.status_code", answer.status)
                 return answer
             except HttpNotSent:

@@ -2,16 +2,21 @@
 
 A point is not listed anywhere: it is made of what passes it, a transition (`deposit.sending.lost`
 with its three phases), the birth of a row (`deposit.created`) or an outside call
-(`call.mpesa.pay`). Nothing happens at any of them unless HAZINA_KILL_AT names one, which production
-refuses. The end is SIGKILL: nothing is closed, flushed or said.
+(`call.mpesa.pay`). Nothing happens at any of them unless HAZINA_KILL_AT names a folder, which
+production refuses. A file in it that is called as a point is orders somebody's death there. Whoever
+reaches the point takes the order, which only one process can, and is killed; where the order holds
+the path of a pid file, the process of that number is killed instead, and who is there goes on;
+where it says `halt`, who is there stands still until somebody wakes it. The end is SIGKILL: nothing
+is closed, flushed or said.
 """
 
 import os
 import signal
-from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 
-NONE = ""
+NONE, HALT = "", "halt"
+TAKEN = "taken"  # the folder of the orders that were carried out
 
 
 class Phase(StrEnum):
@@ -24,42 +29,43 @@ class Phase(StrEnum):
     AFTER = "after"  # the outside has answered, nothing is written yet
 
 
-@dataclass(slots=True)
-class Armed:
-    """``left``: how often the point is passed unharmed. ``victim``: whose end it is."""
-
-    point: str
-    left: int
-    victim: int
+_orders: Path | None = None
 
 
-_armed: Armed | None = None
-
-
-def arm(text: str) -> None:
-    """This will arm ``point:phase[,nth][,pid]``: at its nth passing, at first by default, the
-    process is killed, or the one with that number. Empty: nothing. Raises: ValueError."""
-    global _armed
-    if text == NONE:
-        _armed = None
-        return
-    point, *rest = text.split(",")
-    numbers = [int(one) for one in rest]
-    nth = numbers[0] if numbers else 1
-    _armed = Armed(point, nth - 1, numbers[1] if len(numbers) > 1 else os.getpid())
+def arm(folder: str) -> None:
+    """This will have every point look for its order in ``folder`` from now on. Empty: nothing."""
+    global _orders
+    _orders = None if folder == NONE else Path(folder)
 
 
 def is_armed() -> bool:
-    return _armed is not None
+    return _orders is not None
 
 
-def reach(name: str, phase: Phase) -> None:
-    """This will do nothing, or be the last that the process does."""
-    global _armed
-    if _armed is None or _armed.point != f"{name}:{phase.value}":
+def reach(phase: Phase, *names: str) -> None:
+    """This will do nothing, or be the last that a process does. Several names are one moment: what
+    one commit made durable."""
+    if _orders is None:
         return
-    if _armed.left:
-        _armed.left -= 1
+    taken = [found for name in names if (found := _take(_orders, f"{name}:{phase.value}"))]
+    if not taken:
         return
-    victim, _armed = _armed.victim, None
-    os.kill(victim, signal.SIGKILL)
+    other = taken[0].read_text().strip()
+    if other == HALT:
+        os.kill(os.getpid(), signal.SIGSTOP)
+        return
+    try:
+        victim = int(Path(other).read_text().split("\n", 1)[0]) if other else os.getpid()
+        os.kill(victim, signal.SIGKILL)
+    except (FileNotFoundError, ProcessLookupError):  # dead already, of something else
+        for one in taken:
+            one.rename(_orders / one.name)
+
+
+def _take(orders: Path, point: str) -> Path | None:
+    taken = orders / TAKEN / point
+    try:
+        (orders / point).rename(taken)
+    except FileNotFoundError:
+        return None
+    return taken

@@ -72,6 +72,7 @@ class Settings(BaseSettings):
         default=None, ge=0, le=65_535, description="The ledger's door for services; empty: shut."
     )
     web_processes: int = Field(default=1, ge=1, le=64)
+    worker_jobs: int = Field(default=10, ge=1, le=100, description="Side by side, in one worker.")
     public_url: str = Field(
         default="http://127.0.0.1:8420", description="How the outside reaches us: callbacks."
     )
@@ -192,7 +193,7 @@ class Settings(BaseSettings):
     )
 
     # Tests.
-    kill_at: str = Field(default="", description="Point of infra.points at which to be killed.")
+    kill_at: str = Field(default="", description="Folder of orders to die at points.")
 
     # Logs.
     log_level: str = "info"

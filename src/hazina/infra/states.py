@@ -6,6 +6,7 @@ state but through its machine's table.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Generic, TypeVar
@@ -42,7 +43,7 @@ class StateTable(Generic[S, E]):
     async def begin(self, tx: Tx, id: UUID, *, now: datetime, actor: Actor) -> None:  # noqa: A002
         """This will write the first event of a row that was just inserted."""
         await self._record(tx, id, None, "created", self.machine.initial, now, actor, None)
-        _entered(tx, f"{self.machine.name}.created")
+        enter(tx, f"{self.machine.name}.created")
 
     async def move(
         self,
@@ -61,8 +62,7 @@ class StateTable(Generic[S, E]):
         """
         state = self.machine.states(row["state"])
         following = self.machine.next(state, event)
-        point = f"{self.machine.name}.{state.value}.{event.value}"
-        points.reach(point, Phase.LEAVING)
+        point = leave(self.machine, state, event)
         columns = {"state": following.value, "state_since": now, **(changes or {})}
         assignments = ", ".join(f"{name} = ${i}" for i, name in enumerate(columns, start=3))
         touched = await tx.execute(
@@ -74,7 +74,7 @@ class StateTable(Generic[S, E]):
         if touched != 1:
             raise StateMoved
         await self._record(tx, row["id"], state, event, following, now, actor, note)
-        _entered(tx, point)
+        enter(tx, point)
         return following
 
     async def events(self, tx: Tx, id: UUID) -> list[Row]:  # noqa: A002
@@ -112,10 +112,30 @@ class StateTable(Generic[S, E]):
         )
 
 
-def _entered(tx: Tx, point: str) -> None:
-    points.reach(point, Phase.ENTERED)
+@dataclass(frozen=True, slots=True)
+class _Committed:
+    """The moment after a commit: one for all transitions that it made durable."""
+
+    tx: Tx
+    point: str
+
+    def __call__(self) -> None:
+        together = [one.point for one in self.tx.callbacks if isinstance(one, _Committed)]
+        points.reach(Phase.COMMITTED, *together)
+
+
+def leave(machine: Machine[S, E], state: S, event: E) -> str:
+    """This will pass the point before a transition is written, and name the transition."""
+    point = f"{machine.name}.{state.value}.{event.value}"
+    points.reach(Phase.LEAVING, point)
+    return point
+
+
+def enter(tx: Tx, point: str) -> None:
+    """This will pass the points after a transition was written and, later, committed."""
+    points.reach(Phase.ENTERED, point)
     if points.is_armed():
-        tx.after_commit(lambda: points.reach(point, Phase.COMMITTED))
+        tx.after_commit(_Committed(tx, point))
 
 
 def state_tables(schema: str, name: str) -> list[str]:

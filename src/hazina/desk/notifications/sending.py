@@ -29,6 +29,7 @@ from hazina.infra.alarms import Alarm
 from hazina.infra.audit import Audit
 from hazina.infra.db import Database, Row, Tx
 from hazina.infra.jobs import Jobs
+from hazina.infra.states import enter, leave
 from hazina.infra.vault import VaultError
 from hazina.kernel.actor import Actor
 from hazina.kernel.clock import Clock
@@ -221,7 +222,9 @@ async def _move(
     state = state_of(row)
     following = MACHINE.next(state, event)
     note = note[:200] if note else None
+    point = leave(MACHINE, state, event)
     await tx.execute(sql.MOVE, row["id"], state, following, now, due, reference, note, attempts)
+    enter(tx, point)
     if following in (MessageState.FAILED, MessageState.UNKNOWN):
         LOST.ring(
             "a message did not arrive", early=True, message=str(row["id"]), channel=row["channel"],

@@ -8,13 +8,14 @@ from hazina.desk.notifications.channels.port import Channel
 from hazina.desk.notifications.events import facts_of, saying
 from hazina.desk.notifications.repository import PREFIX, InboxLine, Reader, Wish
 from hazina.desk.notifications.sending import SEND, Delivery
-from hazina.desk.notifications.states import MessageState
+from hazina.desk.notifications.states import MACHINE, MessageState
 from hazina.desk.notifications.texts import TEMPLATES, Group, Language, LanguageUnknown
 from hazina.desk.switches import RECOVERY, Switches
 from hazina.infra.audit import Audit
 from hazina.infra.db import Row, Tx
 from hazina.infra.jobs import Jobs
 from hazina.infra.outbox import Event
+from hazina.infra.states import enter
 from hazina.kernel.actor import Actor
 from hazina.kernel.ids import new_id, parse_id, wire_id
 from hazina.kernel.page import Page
@@ -51,6 +52,7 @@ class Notifications:
                 facts, state, event.created_at, None if inside else event.created_at,
             )  # fmt: skip
             if written is not None and not inside:
+                enter(tx, f"{MACHINE.name}.created")
                 await self._jobs.enqueue(tx, SEND, written)
 
     async def inbox(

@@ -13,11 +13,14 @@ from email.message import EmailMessage
 from email.utils import format_datetime
 
 from hazina.desk.notifications.channels.port import Letter
+from hazina.infra import points
 from hazina.infra.db import in_transaction
+from hazina.infra.points import Phase
 from hazina.infra.settings import MailSecurity
 from hazina.kernel.clock import Clock
 from hazina.kernel.outcome import Accepted, Outcome, Rejected, Unknown
 
+CALL = "call.mail.send"
 TIMEOUT_S = 20
 PERMANENT = 500
 
@@ -48,7 +51,10 @@ class MailChannel:
     async def send(self, letter: Letter) -> Outcome[str]:
         if in_transaction.get():
             raise AssertionError("no network inside a transaction")
-        return await asyncio.to_thread(self._send, letter)
+        points.reach(Phase.BEFORE, CALL)
+        outcome = await asyncio.to_thread(self._send, letter)
+        points.reach(Phase.AFTER, CALL)
+        return outcome
 
     def _send(self, letter: Letter) -> Outcome[str]:
         message = self._message(letter)
