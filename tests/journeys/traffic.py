@@ -200,7 +200,7 @@ class Traffic:
             match one.kind, one.state:
                 case "deposit", "unknown" | "confirmed":
                     await pair.call_prompt_absent(parse_id("dep", one.wire))
-                case "withdrawal", "unknown":
+                case "withdrawal", "unknown" | "contradicted":
                     await pair.call_payout_absent(parse_id("wdr", one.wire))
                 case "payment", "suspended":
                     await self._clear(one, pair)
