@@ -9,11 +9,13 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
+from itertools import islice
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 from pydantic import SecretStr
@@ -32,10 +34,12 @@ from hazina.kernel.money import KES
 from hazina.ledger.batcher import Batcher, LedgerUnknown
 from hazina.ledger.codes import Code
 from hazina.ledger.core import ResultCode, Transfer, move
-from hazina.ledger.service import Ledger, prepare
+from hazina.ledger.service import MAX_BATCH, Ledger, prepare
 from tests.ledger.books import OUTSIDE, about, somebody
 from tests.process.conftest import data_dir, house_data, made_once, room  # noqa: F401 - fixtures
 from tests.process.running import ROOT, environment
+
+T = TypeVar("T")
 
 pytestmark = [
     pytest.mark.process,
@@ -64,6 +68,13 @@ async def opened(server: EmbeddedPostgres) -> AsyncIterator[Database]:
         yield db
     finally:
         await db.close()
+
+
+def batched(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    """Lists of at most ``size``, in order."""
+    rest = iter(items)
+    while some := list(islice(rest, size)):
+        yield some
 
 
 async def under_load(act: Callable[[], Awaitable[int]], kill: Callable[[], None]) -> None:
@@ -123,10 +134,11 @@ class TestPostgresDies:
             assert len(await db.fetch(IDS, acked)) == len(acked)
 
             again = Batcher(db, Ledger())
-            results = await again.submit(list(sent), SYSTEM)
-            for (_, answered), result in zip(sent.items(), results, strict=True):
-                assert result.code is ResultCode.EXISTS or not answered
-                assert result.booked
+            for some in batched(sent.items(), MAX_BATCH):
+                results = await again.submit([one for one, _ in some], SYSTEM)
+                for (_, answered), result in zip(some, results, strict=True):
+                    assert result.code is ResultCode.EXISTS or not answered
+                    assert result.booked
             await again.close()
             balance = await Ledger().balance(db, account)
             assert balance.posted.units == len(sent)
