@@ -7,8 +7,10 @@ bodies nor headers are logged. Calls inside a database transaction are a bug.
 """
 
 import asyncio
+import importlib.util
 import json as jsonlib
 import ssl
+import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -25,6 +27,11 @@ from hazina.infra.observability import RAIL_CALLS
 from hazina.infra.points import Phase
 from hazina.infra.settings import Mode
 from hazina.infra.tracing import SpanKind, span
+
+# The client's library looks for this at a dozen places of every call. Where it is not installed
+# that is a walk through all of Python's folders each time, unless the answer is known.
+if importlib.util.find_spec("sniffio") is None:
+    sys.modules["sniffio"] = None  # type: ignore[assignment]
 
 MAX_ANSWER = 1024 * 1024
 CONNECT_S = 10
