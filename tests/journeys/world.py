@@ -86,6 +86,22 @@ async def serving(app: ASGIApp, on: socket.socket) -> AsyncIterator[None]:
         on.close()
 
 
+class InTurn(httpx.AsyncHTTPTransport):
+    """As many requests at once as there are connections: the work of a pool of connections grows
+    with the square of those who wait in it."""
+
+    def __init__(self) -> None:
+        limits = httpx.Limits(max_connections=CROWD_CONNECTIONS)
+        super().__init__(verify=NO_CERTIFICATES, limits=limits)
+        self._turn = asyncio.Semaphore(CROWD_CONNECTIONS)
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        async with self._turn:
+            response = await super().handle_async_request(request)
+            await response.aread()
+            return response
+
+
 @dataclass(slots=True)
 class Person:
     """A customer of a journey, with a handset of their own."""
@@ -228,8 +244,7 @@ class World:
         """A client of one of many people, who share a few connections: a crowd has none to spare
         for each."""
         if self._shared is None:
-            limits = httpx.Limits(max_connections=CROWD_CONNECTIONS)
-            self._shared = httpx.AsyncHTTPTransport(verify=NO_CERTIFICATES, limits=limits)
+            self._shared = InTurn()
         return httpx.AsyncClient(base_url=self.wallet, timeout=60, transport=self._shared)
 
     async def close(self) -> None:
