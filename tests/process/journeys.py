@@ -638,7 +638,7 @@ async def restored(rig: Rig, who: Person) -> Steps:
         await rig.drained()
     rig.order_death(RETURN_BEFORE)
     for payment in await suspended(rig, first):
-        await rig.act("send_back", payment=payment)
+        await rig.act("send_back", payment=payment, refused="state_moved")
     await rig.died_at(RETURN_BEFORE)
     await rig.drained()
     rig.may_live.clear()
@@ -648,7 +648,7 @@ async def restored(rig: Rig, who: Person) -> Steps:
     await deposit(rig, third)
     await rig.order(who, "/wallet/withdrawals", amount_kes=OUT)
     for payment in await suspended(rig, second):
-        await rig.act("send_back", payment=payment)
+        await rig.act("send_back", payment=payment, refused="state_moved")
     await rig.act("recover")
     rig.may_live.set()
     yield REST
