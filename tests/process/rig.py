@@ -344,9 +344,11 @@ class Rig:
         username, phone = f"soul{number}", f"2547{number:08d}"
         who = {"username": username, "password": PASSWORD}
         fresh = {**who, "email": f"{username}@example.com", "phone": f"+{phone}"}
-        answer = await self.api.post("/api/v1/auth/register", json=fresh)
-        assert answer.status_code == 201, f"{name}: {answer.text}"
-        token = (await self.api.post("/api/v1/auth/login", json=who)).json()["access_token"]
+        answer = await self._insist(lambda: self.api.post("/api/v1/auth/register", json=fresh))
+        # Asked again, since the answer was lost, they are there already.
+        assert answer.status_code in (201, 409), f"{name}: {answer.text}"
+        answer = await self._insist(lambda: self.api.post("/api/v1/auth/login", json=who))
+        token = answer.json()["access_token"]
         handset = {"balance": str(OPENING), "auto": "pay"}
         await self.sim.put(f"/sim/handsets/{phone}", json=handset)
         sql = "SELECT id FROM identity.customer WHERE username = $1"
@@ -366,6 +368,16 @@ class Rig:
             lambda headers: self.api.get("/api/v1/wallet/deposits/paybill", headers=headers),
         )
         return str(answer["account_number"])
+
+    async def _insist(self, ask: Callable[[], Awaitable[httpx.Response]]) -> httpx.Response:
+        """Asked until somebody answers."""
+        for _ in range(int(AWAY_S / LOOK_S)):
+            with suppress(httpx.TransportError):
+                answer = await ask()
+                if answer.status_code != 503:
+                    return answer
+            await asyncio.sleep(LOOK_S)
+        raise AssertionError("the wallet does not answer")
 
     async def _asked(
         self, who: Person, ask: Callable[[Mapping[str, str]], Awaitable[httpx.Response]]
