@@ -424,7 +424,7 @@ class Rig:
         """A page of the wallet that has M-Pesa draw a code; loaded again until it comes."""
         end = asyncio.get_running_loop().time() + AWAY_S
         while asyncio.get_running_loop().time() < end:
-            with suppress(httpx.TransportError):
+            with suppress(httpx.TransportError, IndexError):  # a page that is none yet
                 async with httpx.AsyncClient(
                     base_url=self.household.wallet_url, verify=NO_CERTIFICATES
                 ) as browser:
@@ -433,8 +433,8 @@ class Rig:
                     form["csrf"] = page.split('name="csrf" value="')[1].split('"')[0]
                     await browser.post("/login", data=form)
                     picture = await browser.get("/deposits/paybill.png?amount=77")
-                    assert picture.status_code == 200, picture.text
-                    return
+                    if picture.status_code == 200:
+                        return
             await asyncio.sleep(LOOK_S)
         raise AssertionError("no code is shown")
 
