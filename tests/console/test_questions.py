@@ -155,6 +155,18 @@ class TestALongStatement:
         elsewhere = await desk.clerk.http.post("/statements/list", data=form, files=files)
         assert elsewhere.status_code == 413
 
+    async def test_is_not_read_for_a_stranger(self, desk: Desk) -> None:
+        """A form is read before anybody asks who sent it: 33 MB from whoever wanted to."""
+        desk.clerk.http.cookies.clear()
+        page = await desk.clerk.http.get("/login")
+        form = confirmation(page.text, "/login") | {"covers_from": "2026-11-20 00:00:00"}
+        for heads in ({}, {"Cookie": "hz_console=made-up"}):
+            files = {"file": ("statement.csv", b"x" * 2 * 1024 * 1024, "text/csv")}
+            answer = await desk.clerk.http.post(
+                "/statements", data=form, files=files, headers=heads
+            )
+            assert answer.status_code == 413
+
 
 class TestSuspense:
     async def test_is_given_to_a_customer_by_two_who_both_prove_themselves(

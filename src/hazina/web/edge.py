@@ -7,7 +7,7 @@ and together as long as the query of an authenticated read (docs/decisions/0045-
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -39,14 +39,19 @@ _NOT_KEPT = (_CACHE, b"no-store")
 class EdgePlan:
     """What makes one edge differ from the other. ``headers`` go with every answer, whatever a
     handler said; where there are none, answers are for machines and nothing is packed. ``larger``:
-    limits of their own for the few paths to which people bring files."""
+    limits of their own for the few paths to which people bring files, if ``knows`` who they are: a
+    form is read before it is looked at, and nobody else's is worth so much room."""
 
     limit_bytes: int = LIMIT_BYTES
     headers: Mapping[bytes, bytes] | None = None
     larger: Mapping[str, int] = field(default_factory=dict)
+    knows: Callable[[Request], Awaitable[bool]] | None = None
 
-    def limit_of(self, path: str) -> int:
-        return self.larger.get(path, self.limit_bytes)
+    async def limit_for(self, scope: Scope) -> int:
+        larger = self.larger.get(scope["path"])
+        if larger is None or self.knows is None or not await self.knows(Request(scope)):
+            return self.limit_bytes
+        return larger
 
 
 class HouseApp(FastAPI):
@@ -90,8 +95,7 @@ class Edge:
         heads = dict(scope["headers"])
         given = given_id(heads) or new_id().hex
         scope.setdefault("state", {})["request_id"] = given
-        limit = self._plan.limit_of(scope["path"])
-        exchange = Exchange(self._plan, limit, heads, given, receive, send)
+        exchange = Exchange(self._plan, heads, given, receive, send)
         method = scope["method"]
         bound = structlog.contextvars.bind_contextvars(request_id=given)
         try:
@@ -108,6 +112,8 @@ class Edge:
     async def _answer(self, scope: Scope, heads: Mapping[bytes, bytes], to: "Exchange") -> None:
         try:
             response: Response | None
+            if self._plan.larger:
+                to.limit_bytes = await self._plan.limit_for(scope)
             if announced(heads) > to.limit_bytes:
                 response = answer(Request(scope), BodyTooLarge(), 413)
             else:
@@ -158,14 +164,13 @@ class Exchange:
     def __init__(
         self,
         plan: EdgePlan,
-        limit_bytes: int,
         heads: Mapping[bytes, bytes],
         request_id: str,
         receive: Receive,
         send: Send,
     ) -> None:
         self._plan = plan
-        self.limit_bytes = limit_bytes
+        self.limit_bytes = plan.limit_bytes
         self._heads = heads
         self._id = request_id
         self._receive = receive

@@ -15,6 +15,7 @@ from starlette.responses import RedirectResponse, Response
 
 import hazina
 from hazina.desk.webkit import assets
+from hazina.desk.webkit.current import current_actor
 from hazina.desk.webkit.links import safe_next
 from hazina.desk.webkit.security import safety_headers
 from hazina.desk.webkit.signing import Signer
@@ -29,6 +30,7 @@ from hazina.infra.house import House, Manifest, NavItem
 from hazina.infra.settings import MpesaMode, Settings
 from hazina.infra.tracing import FRAMEWORKS_OWN
 from hazina.infra.vault import Vault
+from hazina.kernel.errors import Refusal
 from hazina.web import vitals
 from hazina.web.body import LIMIT_BYTES
 from hazina.web.edge import EdgePlan, HouseApp
@@ -57,8 +59,9 @@ def make_app(
 ) -> FastAPI:
     """This will make a shell without routes of its own; ``heads`` is what ``/readyz`` expects."""
     headers = safety_headers(https=house.settings.cookie_secure)
+    larger = _larger(house.settings, manifests)
     app = HouseApp(
-        EdgePlan(headers=headers, larger=_larger(house.settings, manifests)),
+        EdgePlan(headers=headers, larger=larger, knows=_is_signed_in),
         title="Hazina",
         version=hazina.__version__,
         docs_url=None,
@@ -123,6 +126,14 @@ async def prefer(
         hidden = request.cookies.get(AMOUNTS_COOKIE) == "hidden"
         set_preference(response, AMOUNTS_COOKIE, "shown" if hidden else "hidden")
     return response
+
+
+async def _is_signed_in(request: Request) -> bool:
+    try:
+        await current_actor(request)
+    except Refusal:
+        return False
+    return True
 
 
 def _larger(settings: Settings, manifests: Sequence[Manifest]) -> dict[str, int]:
