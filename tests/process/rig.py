@@ -260,8 +260,10 @@ class Rig:
             life = Life.of(self.server.process.pid)  # even if it is dead again
             with suppress(*AWAY):  # it may die again at once
                 db = await asyncpg.connect(self.server.urls.owner)
-                await db.execute(AT_ONCE)
-                await db.close()
+                try:
+                    await db.execute(AT_ONCE)
+                finally:
+                    db.terminate()
             await life.ended.wait()
             with suppress(StartFailed):  # killed while it starts
                 self.server.restart()
