@@ -16,6 +16,7 @@ from hazina.kernel.ids import new_id
 from hazina.kernel.money import KES
 from hazina.ledger import history, past, sealing
 from hazina.ledger.chart import customer
+from hazina.ledger.claims import TWO_ENTRIES
 from hazina.ledger.codes import Code
 from hazina.ledger.core import move
 from hazina.ledger.since import claims_since, find_window
@@ -148,3 +149,18 @@ class TestProvingWhatCameSince:
         # Each account has a hundred entries, half of them old; the books have 200,000.
         assert {claim: rows for claim, rows in read.items() if rows > 400} == {}
         assert max(read.values()) >= 100, "the new entries were read"
+
+    async def test_misses_none_of_it_wherever_it_begins(self, years: Database) -> None:
+        """The first new entry may be just where the halving of an account's versions ends."""
+        books = Books(years)
+        one, other = [customer(row[0], KES) for row in await years.fetch(TWO_WALLETS)]
+        for count in range(16, 80, 3):
+            newest = await years.fetchval("SELECT max(number) FROM ledger.block")
+            await books.post(
+                *(move(other, one, kes("0.01"), Code.DEPOSIT, about()) for _ in range(count))
+            )
+            async with years.transaction() as tx:
+                since = await find_window(tx, newest)
+                assert since is not None
+                assert await tx.fetch(claims_since(since)[TWO_ENTRIES]) == []
+            await seal_all(years)

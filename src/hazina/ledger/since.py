@@ -108,7 +108,7 @@ def claims_since(since: Since) -> dict[str, str]:
     moved = f"(SELECT a.* FROM ledger.account a WHERE a.bounded AND a.booked_at >= {since.moment})"
     entries = f"""(SELECT e.* FROM {moved} a CROSS JOIN LATERAL (
         SELECT x.* FROM ledger.entry x WHERE x.account_key = a.key AND x.booked_at >= {since.moment}
-          AND x.version > ledger.version_near(a.key, a.version, {since.moment}) OFFSET 0) e)"""
+          AND x.version >= ledger.version_near(a.key, a.version, {since.moment}) OFFSET 0) e)"""
     both = f"""(SELECT e.account_key, e.transfer_id, e.debit, e.credit, e.booked_at FROM {entries} e
         UNION ALL
         SELECT u.account_key, u.transfer_id, u.debit, u.credit, u.booked_at
