@@ -154,8 +154,10 @@ class TestProvingWhatCameSince:
         """The first new entry may be just where the halving of an account's versions ends."""
         books = Books(years)
         one, other = [customer(row[0], KES) for row in await years.fetch(TWO_WALLETS)]
-        for count in range(16, 80, 3):
+        for _ in range(3):
             newest = await years.fetchval("SELECT max(number) FROM ledger.block")
+            had = (await books.ledger.balance(years, one)).version
+            count = next(n for n in range(17, 5_000) if halved(had + n, had + 1) == had + 1)
             await books.post(
                 *(move(other, one, kes("0.01"), Code.DEPOSIT, about()) for _ in range(count))
             )
@@ -164,3 +166,12 @@ class TestProvingWhatCameSince:
                 assert since is not None
                 assert await tx.fetch(claims_since(since)[TWO_ENTRIES]) == []
             await seal_all(years)
+
+
+def halved(newest: int, last: int) -> int:
+    """Where ``ledger.version_near`` ends when ``last`` is the last version of its moment."""
+    before, after = 0, newest + 1
+    while after - before > 16:
+        between = (before + after) // 2
+        before, after = (between, after) if between <= last else (before, between)
+    return before
