@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from hazina.identity.credentials import Scope
+from hazina.identity.people import Role
 from hazina.web.reference import example_of
 from tests.security.doors import DOORS, LAST, MAY_BE_503, ROLES, Door
 from tests.security.estate import Estate, Knocker
@@ -71,10 +72,15 @@ async def test_in_a_path_or_query_is_refused_in_words(estate: Estate) -> None:
 @pytest.mark.parametrize("shell", ["wallet", "console"])
 async def test_in_a_form_is_refused_in_words(estate: Estate, shell: str) -> None:
     wrong, seen = [], set()
+    # Somebody of this test's own: a form that is in order all the same may end their session.
+    if shell == "console":
+        own = await estate.operator(Role.ADMINISTRATOR)
+    else:
+        own = (await estate.customer("hostile"))[1]
     for door in sorted(one for one in DOORS if one.shell == shell and one.method == "GET"):
         if not door.is_page or "{" in door.path:
             continue
-        for who in (at(estate, door), estate.knockers["anonymous"]):
+        for who in (own, estate.knockers["anonymous"]):
             page = await estate.knock(shell, "GET", door.path, who, page=True)
             for form in forms_in(page.text):
                 if (form.action, who.name) in seen or f"POST {form.action}" in LAST:

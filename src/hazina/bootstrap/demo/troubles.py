@@ -154,9 +154,9 @@ class Troubles:
         note.equal("… and no gold has come", ZERO_GRAMS, await who.balance("XAU"))
         await who.handset.answer("pay")
         await note.reaches("… the true payment counts", "completed", state)
-        found = await who.deposit()
-        known = await self.town.sim.call("GET", f"/sim/books/{found.get('receipt')}")
-        note.equal("… with a receipt that M-Pesa knows", "1000.00", str(known.body.get("amount")))
+        # Asking may have found it paid before the callback brings its receipt.
+        known = partial(self._known_to_mpesa, who)
+        await note.reaches("… with a receipt that M-Pesa knows", "1000.00", known)
         await self._has("forged", who, *PAID_ONCE)
 
     # -- payouts
@@ -285,6 +285,12 @@ class Troubles:
     async def _deposit(self, who: Customer) -> str:
         found = await who.deposit()
         return f"{found.get('state')} {found.get('receipt')}"
+
+    async def _known_to_mpesa(self, who: Customer) -> str:
+        """What M-Pesa's own books say was paid under our receipt."""
+        receipt = (await who.deposit()).get("receipt")
+        found = await self.town.sim.call("GET", f"/sim/books/{receipt}")
+        return str(found.body.get("amount"))
 
     async def _deliveries(self, who: Customer) -> str:
         """How many of this payment's callbacks M-Pesa has delivered."""
