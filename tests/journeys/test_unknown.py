@@ -120,7 +120,15 @@ class TestAbsent:
             await world.settle()
         with pytest.raises(NotProvenAbsent, match="No complete statement"):
             await ask_absent(world, desk, found)
-        await import_statement(world, began, world.clock.now() - timedelta(minutes=1))
+        until = world.clock.now() - timedelta(minutes=1)
+        body = await statement(world, began, until)
+        early = await take(world, body, began, began + timedelta(minutes=30))
+        with pytest.raises(NotProvenAbsent, match="No complete statement"):
+            await ask_absent(world, desk, found)
+        # No line came since: the very same file, fetched later, shows just that.
+        later = await take(world, body, began, until)
+        assert (early.again, later.again) == (False, False)
+        assert (await take(world, body, began, until)).again
         asked = await ask_absent(world, desk, found)
         assert await state(world, found) == "unknown"
         await desk.approve(asked, desk.second)
@@ -199,11 +207,19 @@ async def ask_absent(world: World, desk: Desk, withdrawal_id: UUID) -> Approval:
     )
 
 
-async def import_statement(world: World, since: datetime, until: datetime) -> Imported:
+async def statement(world: World, since: datetime, until: datetime) -> bytes:
+    """The portal's file of that time, by M-Pesa's own books."""
     await in_step(world)
     span = {"from": since.isoformat(), "to": until.isoformat()}
-    body = (await world.sim.get("/sim/statement.csv", params=span)).content
+    return (await world.sim.get("/sim/statement.csv", params=span)).content
+
+
+async def take(world: World, body: bytes, since: datetime, until: datetime) -> Imported:
     return await world.house.get(Statements).take(body, since, until, by="clerk", actor=SYSTEM)
+
+
+async def import_statement(world: World, since: datetime, until: datetime) -> Imported:
+    return await take(world, await statement(world, since, until), since, until)
 
 
 class TestARefusedCredential:

@@ -106,13 +106,15 @@ class Statements:
         if outside:
             raise Invalid.field("covers_from", "The file has lines from outside that time.")
         digest = hashlib.sha256(body).hexdigest()
+        # The same file fetched later shows more: that nothing happened since.
+        says = f"{digest} {covers_from.isoformat()} {covers_to.isoformat()}"
 
         async def keep(tx: Tx) -> bool:
             statement_id = new_id()
             added = await tx.execute(
                 ADD,
                 statement_id,
-                digest,
+                says,
                 covers_from,
                 covers_to,
                 read.unread == 0,
