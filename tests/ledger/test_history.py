@@ -23,7 +23,7 @@ from hazina.ledger.core import Hold, hold, move
 from hazina.ledger.history import History, Period
 from hazina.ledger.past import NoSuchVersion
 from hazina.ledger.reading import POSTED_UNBOUNDED
-from hazina.ledger.service import Ledger
+from hazina.ledger.service import TICK, Ledger
 from tests.conftest import Place
 from tests.ledger.books import OUTSIDE, Books, about, kes, somebody
 from tests.ledger.chain import seal_all
@@ -296,6 +296,18 @@ class TestAnUnboundedAccountOfSomebody:
 
 
 class TestAPeriod:
+    async def test_begins_and_ends_exactly_at_a_line_of_a_long_history(self, books: Books) -> None:
+        """At a line's very microsecond, wherever the search among the versions ends."""
+        account, history = somebody(), History(books.db)
+        await books.post(*(move(BANK, account, kes("1"), Code.CAPITAL_IN, about())
+                           for _ in range(100)))  # fmt: skip
+        lines = await history.statement(account, limit=100)
+        for line in lines.items:
+            period = await history.period(account, line.booked_at, line.booked_at + TICK)
+            assert period.opening == line.balance - kes("1")
+            assert period.closing == line.balance
+            assert [one.transfer_id for one in period.lines.items] == [line.transfer_id]
+
     async def test_opens_and_closes_with_what_was_there(
         self, books: Books, owner: Database
     ) -> None:

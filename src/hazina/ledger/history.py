@@ -50,17 +50,19 @@ FROM (
 JOIN ledger.transfer t ON t.id = e.transfer_id
 ORDER BY e.version DESC
 """
-# A few looks into the primary key for each moment, however long the history is.
+# A few looks into the primary key for each moment, however long the history is. Before a moment is
+# at the microsecond before it: of 16 versions that begin just at the moment none is before it.
 BALANCES_AT = """
 SELECT v.ord, e.balance
-FROM (SELECT a.key, d.before, d.ord, ledger.version_near(a.key, a.version, d.before) AS version
+FROM (SELECT a.key, d.at, d.ord, ledger.version_near(a.key, a.version, d.at) AS version
       FROM ledger.account a
-      CROSS JOIN unnest($4::timestamptz[]) WITH ORDINALITY d (before, ord)
+      CROSS JOIN (SELECT m.before - interval '1 microsecond' AS at, m.ord
+                  FROM unnest($4::timestamptz[]) WITH ORDINALITY m (before, ord)) d
       WHERE a.owner_id = $1 AND a.asset = $2 AND a.purpose = $3 OFFSET 0) v
 CROSS JOIN LATERAL (
     SELECT balance FROM ledger.entry
     WHERE account_key = v.key AND version BETWEEN v.version AND v.version + 15
-      AND booked_at < v.before
+      AND booked_at <= v.at
     ORDER BY version DESC LIMIT 1) e
 """
 # Bounded accounts as they stand, and as they stood: what moved since is taken off those that did.

@@ -33,7 +33,8 @@ CROSS JOIN LATERAL (
         AND e.booked_at <= $4
     ORDER BY e.version DESC LIMIT 1) e
 """
-AT_BEFORE = AT_BOOKED.replace("<=", "<")
+# A microsecond earlier: of 16 versions that begin just at the moment none is before it.
+AT_BEFORE = AT_BOOKED.replace("$4", "($4::timestamptz - interval '1 microsecond')")
 LATEST = f"{ENTRY} WHERE e.account_key = {OWNED} ORDER BY e.version DESC LIMIT 1"
 
 MOVED = "t.kind IN ('post', 'post_pending')"
