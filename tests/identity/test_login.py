@@ -8,6 +8,7 @@ from time import perf_counter
 import httpx
 import pytest
 
+from hazina.identity.devices import Devices
 from hazina.identity.lockout import Lockouts
 from hazina.identity.login import CustomerLogin, Login, LoginRefused
 from hazina.identity.passwords import Cost, Passwords
@@ -28,7 +29,12 @@ CHEAP = Cost(memory_kib=64, time=1, lanes=1)
 
 
 def make_login(
-    house: House, *, passwords: Passwords | None = None, limit: str = "1000/minute"
+    house: House,
+    *,
+    passwords: Passwords | None = None,
+    limit: str = "1000/minute",
+    limiter: RateLimiter | None = None,
+    devices: Devices | None = None,
 ) -> CustomerLogin:
     return CustomerLogin(
         WALLET,
@@ -38,9 +44,10 @@ def make_login(
         factors=house.get(CustomerFactors),
         lockouts=house.get(Lockouts),
         tickets=Tickets(bytes(32)),
-        limiter=RateLimiter("memory://"),
+        limiter=limiter or RateLimiter("memory://"),
         limit=limit,
         audit=house.get(Audit),
+        devices=devices,
     )
 
 
@@ -159,23 +166,52 @@ async def test_a_disabled_account_gets_the_answer_of_a_wrong_password(
     assert again.status_code == 401
 
 
-@pytest.mark.parametrize("same", ["ip", "username"])
-async def test_too_many_tries_from_one_address_or_at_one_name_are_held_up(
-    house: House, same: str
-) -> None:
+@pytest.mark.parametrize("address", ["192.0.2.1", "2001:db8:7:7::{}"])
+async def test_too_many_tries_from_one_network_are_held_up(house: House, address: str) -> None:
+    """An IPv6 line has more addresses than anybody has guesses: all of it is one."""
     login, now = make_login(house, limit="3/minute"), house.clock.now()
-    name = new_person().username
-
-    def attempt(turn: int) -> tuple[str, Actor]:
-        address = "192.0.2.1" if same == "ip" else f"192.0.2.{turn + 1}"
-        return name if same == "username" else new_person().username, _from(address)
-
     for turn in range(3):
         with pytest.raises(LoginRefused):
-            await login.for_tokens(attempt(turn)[0], PASSWORD, attempt(turn)[1], now)
+            await login.for_tokens(
+                new_person().username, PASSWORD, _from(address.format(turn)), now
+            )
     with pytest.raises(RateLimited) as limited:
-        await login.for_tokens(attempt(3)[0], PASSWORD, attempt(3)[1], now)
+        await login.for_tokens(new_person().username, PASSWORD, _from(address.format(9)), now)
     assert limited.value.details["retry_after_s"]
+
+
+async def test_waiting_after_wrong_passwords_is_a_whole_lines(house: House, person: Person) -> None:
+    login, now = make_login(house), house.clock.now()
+    for turn in range(6):
+        with pytest.raises(LoginRefused):
+            await login.for_tokens(
+                person.username, "guess", _from(f"2001:db8:8:8::{turn + 1}"), now
+            )
+    with pytest.raises(RateLimited):
+        await login.for_tokens(person.username, PASSWORD, _from("2001:db8:8:8::99"), now)
+
+
+@pytest.mark.parametrize("known", [True, False])
+async def test_strangers_use_up_strangers_tries_at_a_name_and_not_its_owners(
+    house: House, person: Person, *, known: bool
+) -> None:
+    """Ten tries a minute at a name were everybody's together: whoever spent them kept its owner
+    out for as long as they liked."""
+    limiter, now = RateLimiter("memory://"), house.clock.now()
+    login = make_login(house, limiter=limiter, devices=house.get(Devices))
+    name = person.username if known else new_person().username
+    home, device = _from("203.0.113.7"), None
+    if known:
+        device = (await login.for_tokens(name, PASSWORD, home, now)).device_token
+    for turn in range(60):
+        with pytest.raises(LoginRefused):
+            await login.for_tokens(name, "guess", _from(f"198.51.100.{turn + 1}"), now)
+    with pytest.raises(RateLimited):
+        await login.for_tokens(name, PASSWORD, _from("198.51.100.99"), now)
+    if known:
+        there = _from("198.51.100.98")
+        assert (await login.for_tokens(name, PASSWORD, there, now, device=device)).refresh
+        assert (await login.for_tokens(name, PASSWORD, home, now)).refresh
 
 
 async def test_an_address_over_its_limit_uses_up_nobody_elses(house: House, person: Person) -> None:

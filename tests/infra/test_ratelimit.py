@@ -97,6 +97,17 @@ class TestRateLimit:
         assert waits == sorted(waits, reverse=True)
         await limiter.close()
 
+    async def test_what_is_forgotten_begins_anew(self, storage: str) -> None:
+        limiter = RateLimiter(storage)
+        key = new_id().hex
+        for _ in range(2):
+            for _ in range(3):
+                await limiter.check("3/minute", key)
+            with pytest.raises(RateLimited):
+                await limiter.check("3/minute", key)
+            await limiter.forget("3/minute", key)
+        await limiter.close()
+
     async def test_without_its_redis_nothing_passes_uncounted(self) -> None:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))

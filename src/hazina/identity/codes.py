@@ -2,6 +2,11 @@
 
 A challenge is a row; its codes follow from its id, the way they go, and a key of the vault. So a
 job can send them, a second sending is the same code, and no table, log or queue ever holds one.
+
+Codes are long enough that no count of everybody's guesses is needed, which strangers could use up:
+each challenge has its own few tries. Where many ask for one name, what is sent is bounded instead:
+for a while the code sent last is good for every challenge that is started, and its owner has it.
+See docs/decisions/0048-strangers-lock-nobody-out.md.
 """
 
 import hmac
@@ -22,26 +27,45 @@ log = structlog.stdlib.get_logger()
 
 LIFETIME = timedelta(minutes=10)
 TRIES = 5
-DIGITS = 6
+DIGITS = 10
+GROUP = 5  # digits that are read at a time
+STANDS = timedelta(minutes=30)  # for so long a crowd is sent no other code
 BY_PHONE = "challenge.phone_code"
 BY_EMAIL = "challenge.email_code"
 
 START = """
-INSERT INTO identity.challenge (id, customer_id, purpose, started_at, expires_at)
-VALUES ($1, $2, $3, $4, $5)
+INSERT INTO identity.challenge
+  (id, customer_id, purpose, started_at, expires_at, asked, code_id)
+VALUES ($1, $2, $3, $4, $5, $6, $7)
+"""
+# The newest of its own code that was sent not long ago and opened nothing yet.
+STANDING = """
+SELECT id FROM (
+  SELECT id FROM identity.challenge
+  WHERE asked = $1 AND code_id = id AND started_at > $2 ORDER BY id DESC LIMIT 1) c
+WHERE NOT EXISTS (
+  SELECT 1 FROM identity.challenge o WHERE o.code_id = c.id AND o.done_at IS NOT NULL)
 """
 FIND = "SELECT * FROM identity.challenge WHERE id = $1"
 # Counted and committed before the code is looked at: a guess cannot be undone.
 TRY = """
 UPDATE identity.challenge SET tries = tries + 1
 WHERE id = $1 AND purpose = $2 AND tries < $3 AND expires_at > $4 AND done_at IS NULL
-RETURNING id, customer_id, email_asked
+RETURNING id, customer_id, email_asked, COALESCE(code_id, id) AS code_id
 """
 ASK_EMAIL = """
-UPDATE identity.challenge SET email_asked = true
+UPDATE identity.challenge c SET email_asked = true
 WHERE id = $1 AND expires_at > $2 AND done_at IS NULL AND NOT email_asked
+RETURNING COALESCE(code_id, id) AS code_id, EXISTS (
+  SELECT 1 FROM identity.challenge o
+  WHERE o.code_id = c.code_id AND o.id <> c.id AND o.email_asked) AS sent
 """
-DONE = "UPDATE identity.challenge SET done_at = $2 WHERE id = $1 AND done_at IS NULL"
+# A code opens once, whichever of the challenges it is good for.
+DONE = """
+UPDATE identity.challenge c SET done_at = $2
+WHERE id = $1 AND done_at IS NULL AND NOT EXISTS (
+  SELECT 1 FROM identity.challenge o WHERE o.code_id = c.code_id AND o.done_at IS NOT NULL)
+"""
 PRUNE = """
 DELETE FROM identity.challenge WHERE id IN (
   SELECT id FROM identity.challenge WHERE expires_at < $1 ORDER BY expires_at LIMIT $2)
@@ -94,19 +118,33 @@ class Challenges:
         jobs.register(BY_EMAIL, self._send_by_email, attempts=3)
 
     async def start(
-        self, tx: Tx, customer_id: UUID | None, purpose: Purpose, now: datetime
+        self,
+        tx: Tx,
+        customer_id: UUID | None,
+        purpose: Purpose,
+        now: datetime,
+        *,
+        asked: str,
+        crowded: bool,
     ) -> UUID:
         """This will begin one and queue the phone's code; for nobody it does the same, but the
-        code goes nowhere."""
-        challenge_id = new_id()
-        await tx.execute(START, challenge_id, customer_id, purpose, now, now + LIFETIME)
-        await self._jobs.enqueue(tx, BY_PHONE, challenge_id)
+        code goes nowhere. ``asked`` is the name that was given. ``crowded``: too many ask for it,
+        and the code that was sent last serves as long as it stands."""
+        challenge_id, whose = new_id(), self._asked(purpose, asked)
+        standing = await tx.fetchval(STANDING, whose, now - STANDS) if crowded else None
+        await tx.execute(
+            START, challenge_id, customer_id, purpose, now, now + LIFETIME, whose,
+            standing or challenge_id,
+        )  # fmt: skip
+        if standing is None:
+            await self._jobs.enqueue(tx, BY_PHONE, challenge_id)
         return challenge_id
 
     async def ask_email(self, tx: Tx, challenge_id: UUID, now: datetime) -> None:
-        """This will queue the mail's code, once."""
-        if await tx.execute(ASK_EMAIL, challenge_id, now):
-            await self._jobs.enqueue(tx, BY_EMAIL, challenge_id)
+        """This will queue the mail's code, once for each code."""
+        row = await tx.fetchrow(ASK_EMAIL, challenge_id, now)
+        if row is not None and not row["sent"]:
+            await self._jobs.enqueue(tx, BY_EMAIL, row["code_id"])
 
     async def take_try(self, challenge_id: UUID, purpose: Purpose, now: datetime) -> Row | None:
         """This will count one try, in a transaction of its own; None: there are none left, it has
@@ -120,14 +158,19 @@ class Challenges:
     async def prune(self, tx: Tx, before: datetime, limit: int) -> int:
         return await tx.execute(PRUNE, before, limit)
 
-    def code(self, challenge_id: UUID, way: CodeWay) -> str:
-        """Six digits, the same each time they are asked for."""
-        mac = hmac.digest(self._key, challenge_id.bytes + way.value.encode(), "sha256")
-        return f"{int.from_bytes(mac[:8]) % 10**DIGITS:0{DIGITS}d}"
+    def code(self, code_id: UUID, way: CodeWay) -> str:
+        """Ten digits in two groups, the same each time they are asked for."""
+        mac = hmac.digest(self._key, code_id.bytes + way.value.encode(), "sha256")
+        digits = f"{int.from_bytes(mac[:16]) % 10**DIGITS:0{DIGITS}d}"
+        return f"{digits[:GROUP]} {digits[GROUP:]}"
 
-    def matches(self, challenge_id: UUID, way: CodeWay, code: str) -> bool:
+    def matches(self, code_id: UUID, way: CodeWay, code: str) -> bool:
+        own = self.code(code_id, way).replace(" ", "").encode()
         plain = code.replace(" ", "").replace("-", "").encode("utf-8", "surrogatepass")
-        return hmac.compare_digest(plain, self.code(challenge_id, way).encode())
+        return hmac.compare_digest(plain, own)
+
+    def _asked(self, purpose: Purpose, name: str) -> bytes:
+        return hmac.digest(self._key, f"asked\0{purpose.value}\0{name}".encode(), "sha256")
 
     async def _send_by_phone(self, challenge_id: UUID) -> None:
         await self._send(challenge_id, CodeWay.PHONE)

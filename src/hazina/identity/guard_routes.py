@@ -323,11 +323,11 @@ async def freeze(request: Request, me: BearerCustomer, origin: VisitorDep) -> No
 
 
 @router.post("/unfreeze/begin")
-async def begin_unfreeze(request: Request, me: BearerCustomer) -> UnfreezeOut:
+async def begin_unfreeze(request: Request, me: BearerCustomer, origin: VisitorDep) -> UnfreezeOut:
     """Ask for the second proof: the app's, or a code by phone where there is no app."""
     house = house_of(request)
     recovery, now = house.get(AccountRecovery), house.clock.now()
-    begun = await recovery.begin_unfreeze(me.person.id, now)
+    begun = await recovery.begin_unfreeze(me.person.id, origin, now)
     return UnfreezeOut(challenge_id=wire_id("chl", begun) if begun else None)
 
 

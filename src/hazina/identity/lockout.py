@@ -2,13 +2,14 @@
 
 A name that nobody has is counted like any other, and the right password is refused like a wrong
 one while the wait lasts: who asks learns neither which names there are nor when they have guessed.
-Only the address that fails waits, so that nobody can lock somebody else out.
+Only the network that fails waits, so that nobody can lock somebody else out.
 """
 
 import hmac
 from datetime import datetime, timedelta
 
 from hazina.identity.repository import Reads
+from hazina.infra.client_ip import network_of
 from hazina.infra.db import Tx
 from hazina.infra.ratelimit import RateLimited
 from hazina.infra.vault import Vault
@@ -39,7 +40,8 @@ class Lockouts:
         self._key = vault.derive("identity.login-failure")
 
     def who(self, realm: str, username: str, ip: str | None) -> bytes:
-        return hmac.digest(self._key, f"{realm}\0{username}\0{ip or '-'}".encode(), "sha256")
+        """A name as asked for from one network: an IPv6 line has more addresses than guesses."""
+        return hmac.digest(self._key, f"{realm}\0{username}\0{network_of(ip)}".encode(), "sha256")
 
     async def require_free(self, reader: Reads, who: bytes, now: datetime) -> None:
         """Raises: RateLimited while a wait lasts."""

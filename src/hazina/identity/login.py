@@ -25,10 +25,15 @@ from hazina.identity.sessions import PageSession, Sessions, Tokens
 from hazina.identity.tickets import Ticket, Tickets
 from hazina.identity.tokens import NotSignedIn
 from hazina.infra.audit import Audit
+from hazina.infra.client_ip import network_of
 from hazina.infra.db import Database, Tx
 from hazina.infra.ratelimit import RateLimiter
 from hazina.kernel.actor import Actor
 from hazina.kernel.errors import Kind, Refusal
+
+# What all strangers together may try at one name; who was here before is none of them. The right
+# password begins it anew, so that nobody who knows it uses it up.
+STRANGERS_LIMITS = ("60/hour", "200/day")
 
 Opened = TypeVar("Opened", Tokens, PageSession)
 
@@ -118,7 +123,7 @@ class Login:
         audited although the answer is no. Raises: LoginRefused, SecondFactorNeeded,
         SecondFactorWrong, SecondFactorMissing, RateLimited.
         """
-        proven = await self._prove(username, password, origin, now)
+        proven = await self._prove(username, password, origin, now, device=device)
         return await self._open(proven, self._sessions.open_api, origin, device, now)
 
     async def for_page(
@@ -132,7 +137,7 @@ class Login:
     ) -> PageSession:
         """The same for pages: what it returns goes into the cookie. Where a code is missing the
         refusal carries a ticket for ``finish_page``."""
-        proven = await self._prove(username, password, origin, now)
+        proven = await self._prove(username, password, origin, now, device=device)
         return await self._open(proven, self._sessions.open_page, origin, device, now)
 
     async def finish_page(
@@ -151,7 +156,7 @@ class Login:
     async def confirm(self, username: str, password: str, origin: Actor, now: datetime) -> None:
         """This will prove once more who is at a session that is open already: by the password
         and, where a factor is on, ``origin.otp``. Raises: as ``for_tokens``."""
-        proven = await self._prove(username, password, origin, now)
+        proven = await self._prove(username, password, origin, now, signed_in=True)
         known = proven.proof.known
         await self._require_code(known, origin, now)
         actor = acting(self._realm.kind, known.account_id, origin)
@@ -166,16 +171,44 @@ class Login:
             await self._db.run(lambda tx: self._refused(tx, known, proven.who, origin, now))
             raise
 
-    async def _prove(self, username: str, password: str, origin: Actor, now: datetime) -> "_Proven":
+    async def _prove(
+        self,
+        username: str,
+        password: str,
+        origin: Actor,
+        now: datetime,
+        *,
+        device: str | None = None,
+        signed_in: bool = False,
+    ) -> "_Proven":
         name = await self._admit(username, origin)
         who = self._lockouts.who(self._realm.name, name, origin.ip)
         await self._lockouts.require_free(self._db, who, now)
         known = await self._accounts.find(self._db, name)
+        stranger = not signed_in and await self._is_stranger(known, origin, device)
+        if stranger:
+            for limit in STRANGERS_LIMITS:
+                await self._limiter.check(limit, *self._strangers(limit, name))
         proof = await self._check(known, password)
         if proof is None:
             await self._db.run(lambda tx: self._refused(tx, known, who, origin, now))
             raise LoginRefused
+        if stranger:
+            for limit in STRANGERS_LIMITS:
+                await self._limiter.forget(limit, *self._strangers(limit, name))
         return _Proven(proof, who)
+
+    def _strangers(self, limit: str, name: str) -> tuple[str, ...]:
+        return ("login", self._realm.name, "strangers", limit, name)
+
+    async def _is_stranger(
+        self, known: Credentials | None, origin: Actor, device: str | None
+    ) -> bool:
+        # Both are asked whoever is meant: the time they take says nothing of a name.
+        whose = known.account_id if known else None
+        by_network = await self._sessions.were_opened_from(self._db, whose, origin.ip)
+        by_device = self._devices is not None and await self._devices.knows(self._db, whose, device)
+        return not (by_network or by_device)
 
     async def _open(
         self,
@@ -237,15 +270,13 @@ class Login:
         return replace(opened, device_token=found.token)
 
     async def _admit(self, username: str, origin: Actor) -> str:
-        # The address first: one that is over its limit must not use up other people's.
+        # The network alone: what somebody else does to a name must not keep its owner out.
         realm = self._realm.name
-        await self._limiter.check(self._limit, "login", realm, "ip", origin.ip or "-")
+        await self._limiter.check(self._limit, "login", realm, "ip", network_of(origin.ip))
         try:
-            name = parse_username(username)
+            return parse_username(username)
         except UsernameInvalid:
-            name = ""  # nobody's: it goes the same long way to the same answer
-        await self._limiter.check(self._limit, "login", realm, "username", name)
-        return name
+            return ""  # nobody's: it goes the same long way to the same answer
 
     async def _check(self, known: Credentials | None, password: str) -> _Proof | None:
         right = await self._passwords.matches(known.password_hash if known else None, password)

@@ -30,14 +30,14 @@ from hazina.infra.audit import Audit
 from hazina.infra.client_ip import network_of
 from hazina.infra.db import Database, Row, Tx
 from hazina.infra.outbox import Outbox
-from hazina.infra.ratelimit import RateLimiter
+from hazina.infra.ratelimit import RateLimited, RateLimiter
 from hazina.kernel.actor import Actor
 from hazina.kernel.errors import Kind, Refusal
 
 STOP_FOR = timedelta(days=7)  # how long the code of a notice freezes
-# Codes cost money, and phones should not ring all night. Each asker is counted for each name, so
-# that nobody uses up somebody else's starts; what all strangers together may start is bounded more
-# widely, and a device that is known to the account is no stranger.
+# Each asker is counted for each name, so that nobody uses up somebody else's starts. What strangers
+# together start beyond their limits is not refused, for one of them may be the owner: no further
+# code is sent for a while, and the one that was sent last serves them all.
 START_LIMITS = ("3/hour", "10/day")
 STRANGERS_LIMITS = ("6/hour", "30/day")
 
@@ -134,19 +134,20 @@ class AccountRecovery:
         """This will begin, and have a code sent to the account's phone if there is one. The
         answer and its time do not tell. ``device`` is the token of a device that was here before.
         Raises: RateLimited."""
-        await self._limiter.check(self._limit, "recovery", "ip", origin.ip or "-")
+        await self._limiter.check(self._limit, "recovery", "ip", network_of(origin.ip))
         name = _name(username)
         for limit in START_LIMITS:
             await self._limiter.check(limit, "recovery", limit, network_of(origin.ip), name)
         known = await self._accounts.find(self._db, name)
         whose = known.account_id if known else None
-        if not await self._devices.knows(self._db, whose, device):
-            for limit in STRANGERS_LIMITS:
-                await self._limiter.check(limit, "recovery", "strangers", limit, name)
+        stranger = not await self._devices.knows(self._db, whose, device)
+        crowded = stranger and await self._crowded("recovery", name)
 
         async def begin(tx: Tx) -> UUID:
             whose = None if known is None or known.disabled else known.account_id
-            challenge_id = await self._challenges.start(tx, whose, Purpose.RECOVERY, now)
+            challenge_id = await self._challenges.start(
+                tx, whose, Purpose.RECOVERY, now, asked=name, crowded=crowded
+            )
             await self._record(tx, origin, "recovery_started", whose or "unknown", now)
             return challenge_id
 
@@ -154,7 +155,7 @@ class AccountRecovery:
 
     async def ask_email(self, challenge_id: UUID, origin: Actor, now: datetime) -> None:
         """This will have the second code sent by mail, once. Raises: RateLimited."""
-        await self._limiter.check(self._limit, "recovery-email", "ip", origin.ip or "-")
+        await self._limiter.check(self._limit, "recovery-email", "ip", network_of(origin.ip))
         await self._db.run(lambda tx: self._challenges.ask_email(tx, challenge_id, now))
 
     async def finish(
@@ -162,7 +163,7 @@ class AccountRecovery:
     ) -> None:
         """This will set the new password when both proofs hold, end every session and key, and
         cool the account down. Raises: RateLimited, RecoveryRefused, PasswordWeak."""
-        await self._limiter.check(self._limit, "recovery", "ip", origin.ip or "-")
+        await self._limiter.check(self._limit, "recovery", "ip", network_of(origin.ip))
         self._passwords.check_shape(new)  # a weak password should not cost a try
         row = await self._challenges.take_try(challenge_id, Purpose.RECOVERY, now)
         known = await self._known(row)
@@ -181,9 +182,10 @@ class AccountRecovery:
     async def stop(self, username: str, code: str, origin: Actor, now: datetime) -> None:
         """This will freeze an account with the code of a notice. Raises: RateLimited,
         StopRefused."""
-        await self._limiter.check(self._limit, "stop", "ip", origin.ip or "-")
+        # Only the network is counted: fifty bits need no count that others could use up, and this
+        # is the brake.
+        await self._limiter.check(self._limit, "stop", "ip", network_of(origin.ip))
         name = _name(username)
-        await self._limiter.check(self._limit, "stop", "username", name)
         known = await self._accounts.find(self._db, name)
 
         async def freeze(tx: Tx) -> bool:
@@ -201,15 +203,19 @@ class AccountRecovery:
         if not await self._db.run(freeze):
             raise StopRefused
 
-    async def begin_unfreeze(self, customer_id: UUID, now: datetime) -> UUID | None:
+    async def begin_unfreeze(self, customer_id: UUID, origin: Actor, now: datetime) -> UUID | None:
         """This will send a code to the phone where no app is set up; None: the app is asked.
         Raises: RateLimited."""
         if await self._factors.is_on(self._db, customer_id):
             return None
+        name = str(customer_id)
         for limit in START_LIMITS:
-            await self._limiter.check(limit, "unfreeze", limit, str(customer_id))
+            await self._limiter.check(limit, "unfreeze", limit, network_of(origin.ip), name)
+        crowded = await self._crowded("unfreeze", name)
         return await self._db.run(
-            lambda tx: self._challenges.start(tx, customer_id, Purpose.UNFREEZE, now)
+            lambda tx: self._challenges.start(
+                tx, customer_id, Purpose.UNFREEZE, now, asked=name, crowded=crowded
+            )
         )
 
     async def unfreeze(
@@ -217,7 +223,9 @@ class AccountRecovery:
     ) -> None:
         """This will lift the freeze with a code of the app, or of the phone where there is none.
         Raises: RateLimited, SecondFactorWrong, RecoveryRefused."""
-        await self._limiter.check(self._limit, "unfreeze", str(customer_id))
+        # Whoever stole a session does not use up the owner's tries.
+        network = network_of(actor.ip)
+        await self._limiter.check(self._limit, "unfreeze", network, str(customer_id))
         row = None
         if challenge_id is not None:
             row = await self._challenges.take_try(challenge_id, Purpose.UNFREEZE, now)
@@ -231,14 +239,24 @@ class AccountRecovery:
 
         await self._db.run(lift)
 
+    async def _crowded(self, what: str, name: str) -> bool:
+        """Whether strangers have started for this name as often as codes are sent."""
+        try:
+            for limit in STRANGERS_LIMITS:
+                await self._limiter.check(limit, what, "strangers", limit, name)
+        except RateLimited:
+            return True
+        return False
+
     async def _take_phone_code(
         self, tx: Tx, row: Row | None, customer_id: UUID, code: str, now: datetime
     ) -> None:
         if row is None or row["customer_id"] != customer_id:
             raise RecoveryRefused
-        if not self._challenges.matches(row["id"], CodeWay.PHONE, code):
+        if not self._challenges.matches(row["code_id"], CodeWay.PHONE, code):
             raise RecoveryRefused
-        await self._challenges.finish(tx, row["id"], now)
+        if not await self._challenges.finish(tx, row["id"], now):
+            raise RecoveryRefused
 
     async def _known(self, row: Row | None) -> Credentials | None:
         if row is None or row["customer_id"] is None:
@@ -263,7 +281,7 @@ class AccountRecovery:
         now: datetime,
     ) -> bool:
         customer_id, challenge_id = known.account_id, row["id"]
-        by_phone = self._challenges.matches(challenge_id, CodeWay.PHONE, proofs.phone_code)
+        by_phone = self._challenges.matches(row["code_id"], CodeWay.PHONE, proofs.phone_code)
         second = await self._second(tx, row, customer_id, proofs, by_phone, origin, now)
         if not by_phone or not second:
             return False
@@ -282,6 +300,7 @@ class AccountRecovery:
             "stop_id": str(challenge_id),
         }
         await self._outbox.emit(tx, "customer.password_reset", customer_id, payload, now)
+        tx.after_commit(lambda: self._factors.forget_strangers(customer_id))
         return True
 
     async def _second(
@@ -295,7 +314,7 @@ class AccountRecovery:
         now: datetime,
     ) -> bool:
         if proofs.second is SecondProof.EMAIL:
-            right = self._challenges.matches(row["id"], CodeWay.EMAIL, proofs.second_code)
+            right = self._challenges.matches(row["code_id"], CodeWay.EMAIL, proofs.second_code)
             return right and bool(row["email_asked"])
         if not by_phone:
             return False  # and no code of the app is used up by a thief without the phone

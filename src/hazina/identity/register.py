@@ -15,6 +15,7 @@ from hazina.identity.people import Customer, CustomerKind
 from hazina.identity.phones import Phone, parse_phone
 from hazina.identity.repository import NewCustomer, insert_customer
 from hazina.infra.audit import Audit
+from hazina.infra.client_ip import network_of
 from hazina.infra.db import Database, Tx
 from hazina.infra.ratelimit import RateLimiter
 from hazina.infra.vault import CustomerVault, Vault
@@ -73,8 +74,7 @@ class Registration:
         username = parse_username(application.username)
         email, phone = parse_email(application.email), parse_phone(application.phone)
         self._passwords.check(application.password, username=username, email=email, phone=phone)
-        await self._limiter.check(self._limit, "register", "ip", origin.ip or "-")
-        await self._limiter.check(self._limit, "register", "username", username)
+        await self._limiter.check(self._limit, "register", "ip", network_of(origin.ip))
         hashed = await self._passwords.hash(application.password)
 
         async def write(tx: Tx) -> Customer:

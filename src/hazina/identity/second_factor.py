@@ -3,7 +3,9 @@
 **Invariants:** a code is taken once, whatever window it is good for; the secret is sealed and shown
 only while it is being set up; recovery codes are kept as hashes and work once.
 
-Guessing is bounded by limits for each account, which count every attempt, right ones too.
+Guessing is bounded by limits for each account, which count every attempt, right ones too. Whoever
+has the password alone can use up what strangers may try, and not what is tried from where the
+account was signed in to before.
 """
 
 import hashlib
@@ -17,7 +19,9 @@ import pyotp
 
 from hazina.identity.people import Realm
 from hazina.identity.repository import Reads
+from hazina.identity.session_rows import SessionRows
 from hazina.infra.audit import Audit
+from hazina.infra.client_ip import network_of
 from hazina.infra.db import Database, Row, Tx
 from hazina.infra.outbox import Outbox
 from hazina.infra.ratelimit import RateLimiter
@@ -29,6 +33,7 @@ STEP_S = 30
 SKEW_STEPS = 1  # a phone's clock may be half a minute off, either way
 DIGITS = 6
 LIMITS = ("5/minute", "100/day")
+STRANGERS = "strangers"
 RECOVERY_CODES = 10
 MAX_CODE = 32
 ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"  # nothing that looks like something else
@@ -139,6 +144,7 @@ class SecondFactors:
     ) -> None:
         self._realm = realm
         self._db = db
+        self._sessions = SessionRows(realm)
         self._vault = vault
         self._limiter = limiter
         self._audit = audit
@@ -169,7 +175,7 @@ class SecondFactors:
     ) -> list[str]:
         """This will switch the factor on with a first code, and give the recovery codes, this
         once. Raises: SecondFactorOff, SecondFactorOn, SecondFactorWrong, RateLimited."""
-        await self._count(account_id)
+        await self._count(tx, account_id, actor)
         row = await tx.fetchrow(LOCK, account_id)
         if row is None:
             raise SecondFactorOff
@@ -183,7 +189,7 @@ class SecondFactors:
     async def check(self, tx: Tx, account_id: UUID, code: str, actor: Actor, now: datetime) -> None:
         """This will take a code of the app or a recovery code, and use it up with the caller's
         transaction. Raises: SecondFactorOff, SecondFactorWrong, RateLimited."""
-        await self._count(account_id)
+        await self._count(tx, account_id, actor)
         try:
             await self._take(tx, account_id, code, actor, now)
         except SecondFactorWrong:
@@ -246,9 +252,16 @@ class SecondFactors:
             )
         )
 
-    async def _count(self, account_id: UUID) -> None:
+    async def forget_strangers(self, account_id: UUID) -> None:
+        """This will let strangers try anew: the password they knew is gone."""
         for limit in LIMITS:
-            await self._limiter.check(limit, "second-factor", limit, str(account_id))
+            await self._limiter.forget(limit, *_counted(limit, account_id, STRANGERS))
+
+    async def _count(self, reader: Reads, account_id: UUID, actor: Actor) -> None:
+        known = await self._sessions.opened_from(reader, account_id, actor.ip)
+        whose = network_of(actor.ip) if known else STRANGERS
+        for limit in LIMITS:
+            await self._limiter.check(limit, *_counted(limit, account_id, whose))
 
     async def _spend(self, tx: Tx, account_id: UUID, row: Row, code: str, now: datetime) -> None:
         secret = self._vault.open(row["secret_sealed"], context=self._context(account_id)).decode()
@@ -281,6 +294,10 @@ class CustomerFactors(SecondFactors):
 
 class OperatorFactors(SecondFactors):
     """Operators' factors, as a kind of its own for the house."""
+
+
+def _counted(limit: str, account_id: UUID, whose: str) -> tuple[str, ...]:
+    return ("second-factor", limit, str(account_id), whose)
 
 
 def _step_of(secret: str, code: str, now: datetime) -> int | None:

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from hazina.identity.people import Realm
 from hazina.identity.repository import Reads
+from hazina.infra.client_ip import network_of
 from hazina.infra.db import Row, Tx
 
 USER_AGENT_LENGTH = 256
@@ -35,8 +36,8 @@ class Session:
 
 INSERT = """
     INSERT INTO {sessions} (id, account_id, channel, secret_hash, created_at, last_seen_at,
-                            expires_at, ip, user_agent)
-    VALUES ($1, $2, $3, $4, $5, $5, $6, $7, $8)
+                            expires_at, ip, user_agent, opened_from)
+    VALUES ($1, $2, $3, $4, $5, $5, $6, $7, $8, $9)
 """
 # Session and account in one statement: this is all that authentication asks of the database.
 BY_ID = """
@@ -50,6 +51,10 @@ BY_COOKIE = """
       FROM {sessions} s JOIN {accounts} a ON a.id = s.account_id
      WHERE s.secret_hash = $1
        AND s.revoked_at IS NULL AND s.expires_at > $2 AND a.disabled_at IS NULL
+"""
+# Where it was opened, not where it is used: a stolen session makes no network known.
+OPENED_FROM = """
+    SELECT id FROM {sessions} WHERE account_id = $1 AND opened_from = $2 LIMIT 1
 """
 LIVE = """
     SELECT s.account_id, s.expires_at, s.last_seen_at
@@ -116,7 +121,15 @@ class SessionRows:
             session.expires_at,
             session.ip,
             session.user_agent,
+            network_of(session.ip),
         )
+
+    async def opened_from(self, reader: Reads, account_id: UUID | None, ip: str | None) -> bool:
+        """Whether this account was ever signed in to from this network; asks even for nobody's."""
+        if ip is None:
+            return False
+        found = await reader.fetchrow(self._sql(OPENED_FROM), account_id, network_of(ip))
+        return found is not None
 
     async def find_by_id(
         self, db: Reads, session_id: UUID, account_id: UUID, now: datetime

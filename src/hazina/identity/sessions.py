@@ -108,6 +108,12 @@ class Sessions(Generic[P]):
         await self._rows.insert(tx, account_id, session, hash_secret(secret))
         return PageSession(session.id, secret, session.expires_at)
 
+    async def were_opened_from(
+        self, reader: Reads, account_id: UUID | None, ip: str | None
+    ) -> bool:
+        """Whether this account was signed in to from this network in the last months."""
+        return await self._rows.opened_from(reader, account_id, ip)
+
     async def authenticate(
         self, db: Reads, access_token: str, origin: Actor, now: datetime
     ) -> SignedIn[P]:

@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from limits import RateLimitItem, parse
-from limits.aio.storage import Storage
+from limits.aio.storage import MemoryStorage, Storage
 from limits.aio.strategies import MovingWindowRateLimiter
 from limits.storage import storage_from_string
 
@@ -60,6 +60,7 @@ class RateLimiter:
             options = {"implementation": "redispy", "connection_pool": self._redis}
         storage = storage_from_string(f"async+{storage_uri}", **options)
         assert isinstance(storage, Storage)
+        self._storage = storage
         self._window = MovingWindowRateLimiter(storage)
 
     async def close(self) -> None:
@@ -83,6 +84,25 @@ class RateLimiter:
         # The library counts by the machine's clock, so its answer is read against that one.
         wait = stats.reset_time - SystemClock().now().timestamp()
         raise RateLimited(min(max(math.ceil(wait), 1), item.get_expiry()))
+
+    async def forget(self, limit: str, *key: str) -> None:
+        """This will begin the count of ``key`` anew. What counts may be out of reach: then the old
+        hits go on counting, which refuses more and never less."""
+        item = _parse(limit)
+        try:
+            if isinstance(self._storage, MemoryStorage):
+                await _empty(self._storage, item.key_for(*key))
+            else:
+                await self._window.clear(item, *key)
+        except self._lost as error:
+            UNASKED.ring("rate limits cannot be asked", error=type(error).__name__)
+
+
+async def _empty(storage: MemoryStorage, name: str) -> None:
+    # Its own clear() takes the list away from under its sweeper, which then ends in a KeyError.
+    async with storage.locks[name]:
+        if name in storage.events:
+            storage.events[name] = []
 
 
 @lru_cache(maxsize=256)

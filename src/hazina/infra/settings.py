@@ -101,7 +101,7 @@ class Settings(BaseSettings):
     password_memory_kib: int = Field(
         default=19_456, ge=8, le=1_048_576, description="Argon2id's memory for one hash."
     )
-    login_limit: str = Field(default="10/minute", description="Per address and per username.")
+    login_limit: str = Field(default="10/minute", description="Per network.")
     stk_limit: str = Field(default="5/minute", description="STK prompts per customer.")
     rate_limit_storage: str = Field(default="memory://", description="memory:// or redis://…")
 

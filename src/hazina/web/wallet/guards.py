@@ -246,11 +246,11 @@ async def freeze(request: Request, me: CustomerSession, origin: VisitorDep) -> R
 
 
 @router.post("/unfreeze/begin")
-async def begin_unfreeze(request: Request, me: CurrentCustomer) -> Response:
+async def begin_unfreeze(request: Request, me: CurrentCustomer, origin: VisitorDep) -> Response:
     """Asks for the app's code, or sends one to the phone."""
     house = house_of(request)
     try:
-        begun = await house.get(AccountRecovery).begin_unfreeze(me.id, house.clock.now())
+        begun = await house.get(AccountRecovery).begin_unfreeze(me.id, origin, house.clock.now())
     except Refusal as refusal:
         return redirect(request, "/security", refusal.message, Tone.WARN)
     form = LIFT.blank(challenge=wire_id("chl", begun) if begun else "")
