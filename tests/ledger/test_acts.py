@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from hazina.bootstrap.wiring import assemble
 from hazina.cli.ledger_acts import app
 from hazina.desk.approvals import ApprovalOpen, Approvals, MayNotApprove, SamePerson
-from hazina.desk.ledger_acts import LedgerActs
+from hazina.desk.ledger_acts import AccountAct, LedgerActs
 from hazina.identity.operators import Operators
 from hazina.identity.people import Operator, Role
 from hazina.infra.audit import Audit
@@ -83,11 +83,13 @@ class TestOnePerson:
         async def pay(amount: str) -> str:
             return await books.code(move(account, OUTSIDE, kes(amount), Code.WITHDRAWAL, about()))
 
-        await db.run(lambda tx: office.acts.freeze(tx, account, " a complaint ", **told))  # type: ignore[arg-type]
+        await db.run(
+            lambda tx: office.acts.do(tx, AccountAct.FREEZE, account, " a complaint ", **told)
+        )  # type: ignore[arg-type]
         assert await pay("1") == "account_frozen"
-        await db.run(lambda tx: office.acts.unfreeze(tx, account, "settled", **told))  # type: ignore[arg-type]
+        await db.run(lambda tx: office.acts.do(tx, AccountAct.UNFREEZE, account, "settled", **told))  # type: ignore[arg-type]
         assert await pay("10") == "created"
-        await db.run(lambda tx: office.acts.close(tx, account, "asked to", **told))  # type: ignore[arg-type]
+        await db.run(lambda tx: office.acts.do(tx, AccountAct.CLOSE, account, "asked to", **told))  # type: ignore[arg-type]
         events = await Accounts(books.ledger).list_events(db, account)
         assert [(one.event, one.reason) for one in events] == [
             ("closed", "asked to"), ("unfrozen", "settled"), ("frozen", "a complaint"),
@@ -107,7 +109,9 @@ class TestOnePerson:
             told = office.told(who)
             with pytest.raises(refused):
                 await office.books.db.run(
-                    lambda tx, why=why, told=told: office.acts.freeze(tx, account, why, **told)  # type: ignore[misc]
+                    lambda tx, why=why, told=told: office.acts.do(
+                        tx, AccountAct.FREEZE, account, why, **told
+                    )  # type: ignore[misc]
                 )
         assert (await account_facts(office.books.db, account)).state == "open"
 

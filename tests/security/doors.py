@@ -189,6 +189,8 @@ TABLE = {
         console GET /messages
         console GET /debts
         console GET /switches
+        console GET /ledger
+        console GET /ledger/accounts/{purpose}/{asset}/{owner}
         console GET /treasury
         console GET /customers
         console GET /customers/{customer_id}
@@ -220,6 +222,15 @@ TABLE = {
         console POST /open-questions/{wire}/returned
         console POST /approvals/{approval_id}/approve
         console POST /approvals/{approval_id}/reject
+        console GET /ledger/period
+        console POST /ledger/period/review
+        console POST /ledger/period
+        console GET /ledger/accounts/{purpose}/{asset}/{owner}/credit
+        console POST /ledger/accounts/{purpose}/{asset}/{owner}/credit/review
+        console POST /ledger/accounts/{purpose}/{asset}/{owner}/credit
+        console GET /ledger/accounts/{purpose}/{asset}/{owner}/{act}
+        console POST /ledger/accounts/{purpose}/{asset}/{owner}/{act}/review
+        console POST /ledger/accounts/{purpose}/{asset}/{owner}/{act}
         console GET /debts/{debt_id}
         console POST /debts/{debt_id}
         console POST /treasury/tariffs

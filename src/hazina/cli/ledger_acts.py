@@ -1,7 +1,5 @@
 """`hazina ledger freeze | unfreeze | close | credit | close-period`: acts of people on accounts."""
 
-from collections.abc import Awaitable, Callable
-from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -26,34 +24,28 @@ def register(_: typer.Typer) -> None:
     """The commands hang on `hazina ledger`, which is registered by its own file."""
 
 
-@app.command()
-def freeze(
-    operator: Who, reason: Reason, owner: Owner = None, asset: InAsset = "KES",
-    purpose: OfPurpose = "wallet", password_stdin: FromStdin = False, data: Data = None,
-) -> None:  # fmt: skip
-    """Let nothing new be taken from an account; what it holds can still be settled."""
-    _do("freeze", "frozen", account_named(owner, asset, purpose), operator, reason,
-        password_stdin=password_stdin, data=data)  # fmt: skip
+def _act_command(act: str, done: str, help_text: str) -> None:
+    """One command for each act of one person; they differ in their words alone."""
+
+    @app.command(act, help=help_text)
+    def command(
+        operator: Who, reason: Reason, owner: Owner = None, asset: InAsset = "KES",
+        purpose: OfPurpose = "wallet", password_stdin: FromStdin = False, data: Data = None,
+    ) -> None:  # fmt: skip
+        ref = account_named(owner, asset, purpose)
+        _do(act, ref, operator, reason, password_stdin=password_stdin, data=data)
+        whose = f" {owner}" if owner else ""
+        words = f"{ref.purpose.value}{whose} in {ref.asset.code} is {done}"
+        screen.console.print(f"[green]✓[/green] {words}", soft_wrap=True)
 
 
-@app.command()
-def unfreeze(
-    operator: Who, reason: Reason, owner: Owner = None, asset: InAsset = "KES",
-    purpose: OfPurpose = "wallet", password_stdin: FromStdin = False, data: Data = None,
-) -> None:  # fmt: skip
-    """Open a frozen account again."""
-    _do("unfreeze", "open again", account_named(owner, asset, purpose), operator, reason,
-        password_stdin=password_stdin, data=data)  # fmt: skip
-
-
-@app.command()
-def close(
-    operator: Who, reason: Reason, owner: Owner = None, asset: InAsset = "KES",
-    purpose: OfPurpose = "wallet", password_stdin: FromStdin = False, data: Data = None,
-) -> None:  # fmt: skip
-    """Close an empty account without holds, for ever."""
-    _do("close", "closed for ever", account_named(owner, asset, purpose), operator, reason,
-        password_stdin=password_stdin, data=data)  # fmt: skip
+for name, done, words in (
+    ("freeze", "frozen",
+     "Let nothing new be taken from an account; what it holds can still be settled."),
+    ("unfreeze", "open again", "Open a frozen account again."),
+    ("close", "closed for ever", "Close an empty account without holds, for ever."),
+):  # fmt: skip
+    _act_command(name, done, words)
 
 
 @app.command()
@@ -105,23 +97,13 @@ def close_period(
 
 
 def _do(
-    act: str, word: str, ref: "AccountRef", operator: str, reason: str, *, password_stdin: bool,
-    data: Data,
-) -> None:  # fmt: skip
-    from hazina.desk.ledger_acts import LedgerActs
+    act: str, ref: "AccountRef", operator: str, reason: str, *, password_stdin: bool, data: Data
+) -> None:
+    from hazina.desk.ledger_acts import AccountAct, LedgerActs
 
-    async def carry_out(house: "House", me: "Operator", actor: "Actor") -> datetime:
-        now = house.clock.now()
+    async def carry_out(house: "House", me: "Operator", actor: "Actor") -> None:
+        told: Told = {"operator": me, "actor": actor, "now": house.clock.now()}
         acts = house.get(LedgerActs)
-        how: Callable[..., Awaitable[None]] = {
-            "freeze": acts.freeze, "unfreeze": acts.unfreeze, "close": acts.close
-        }[act]  # fmt: skip
-        await house.db.run(lambda tx: how(tx, ref, reason, operator=me, actor=actor, now=now))
-        return now
+        await house.db.run(lambda tx: acts.do(tx, AccountAct(act), ref, reason, **told))
 
     in_house(lambda house: acting(house, operator, password_stdin, carry_out), data)
-    owner = f" {ref.owner}" if ref.owner else ""
-    screen.console.print(
-        f"[green]✓[/green] {ref.purpose.value}{owner} in {ref.asset.code} is {word}",
-        soft_wrap=True,
-    )

@@ -5,6 +5,7 @@ Freezing is for the account of one asset; a customer as a whole is stopped by id
 """
 
 from datetime import datetime
+from enum import StrEnum
 from uuid import UUID
 
 from hazina.desk.approvals import MAY, Approval, Approvals, MayNotApprove, Wish
@@ -22,6 +23,21 @@ GRANT, CLOSE = "credit.grant", "period.close"
 THE_BOOKS = UUID(int=0)  # what closing a period is about: one request at a time
 
 
+class AccountAct(StrEnum):
+    """What one person may do to an account."""
+
+    FREEZE = "freeze"  # nothing new is taken from it; what it held is settled
+    UNFREEZE = "unfreeze"  # it is open again
+    CLOSE = "close"  # it is empty, and closed for ever
+
+
+DONE = {
+    AccountAct.FREEZE: "frozen",
+    AccountAct.UNFREEZE: "unfrozen",
+    AccountAct.CLOSE: "closed",
+}
+
+
 class LedgerActs:
     """Every method joins the caller's transaction and leaves a row on the trail.
 
@@ -34,32 +50,28 @@ class LedgerActs:
         approvals.register(GRANT, self._grant)
         approvals.register(CLOSE, self._close_period)
 
-    async def freeze(
-        self, tx: Tx, ref: AccountRef, reason: str, *, operator: Operator, actor: Actor,
-        now: datetime,
+    async def do(
+        self, tx: Tx, act: AccountAct, ref: AccountRef, reason: str, *, operator: Operator,
+        actor: Actor, now: datetime,
     ) -> None:  # fmt: skip
-        """This will let nothing new be taken from the account."""
-        why = _checked(operator, reason)
-        await self._accounts.freeze(tx, ref, actor, why)
-        await self._record(tx, actor, "account.frozen", ref, why, now)
-
-    async def unfreeze(
-        self, tx: Tx, ref: AccountRef, reason: str, *, operator: Operator, actor: Actor,
-        now: datetime,
-    ) -> None:  # fmt: skip
-        """This will open a frozen account again."""
-        why = _checked(operator, reason)
-        await self._accounts.unfreeze(tx, ref, actor, why)
-        await self._record(tx, actor, "account.unfrozen", ref, why, now)
-
-    async def close(
-        self, tx: Tx, ref: AccountRef, reason: str, *, operator: Operator, actor: Actor,
-        now: datetime,
-    ) -> None:  # fmt: skip
-        """This will close an empty account for ever."""
-        why = _checked(operator, reason)
-        await self._accounts.close(tx, ref, actor, why)
-        await self._record(tx, actor, "account.closed", ref, why, now)
+        """This will do what one person may: freeze, unfreeze, or close an empty account for
+        ever."""
+        if operator.role not in MAY:
+            raise MayNotApprove
+        if not reason.strip():
+            raise Invalid.field("reason", "Say why: whoever comes next has to know.")
+        why, ledger = reason.strip()[:500], self._accounts
+        how = {
+            AccountAct.FREEZE: ledger.freeze,
+            AccountAct.UNFREEZE: ledger.unfreeze,
+            AccountAct.CLOSE: ledger.close,
+        }[act]
+        await how(tx, ref, actor, why)
+        account = await account_facts(tx, ref)
+        after = {"purpose": ref.purpose.value, "asset": ref.asset.code, "reason": why}
+        await self._audit.record(
+            tx, actor, f"account.{DONE[act]}", "account", account.id, after=after, now=now
+        )
 
     async def ask_credit(
         self,
@@ -132,18 +144,3 @@ class LedgerActs:
         await self._audit.record(
             tx, actor, "period.closed", "books", THE_BOOKS, after=approval.facts, now=now
         )
-
-    async def _record(
-        self, tx: Tx, actor: Actor, action: str, ref: AccountRef, why: str, now: datetime
-    ) -> None:
-        account = await account_facts(tx, ref)
-        after = {"purpose": ref.purpose.value, "asset": ref.asset.code, "reason": why}
-        await self._audit.record(tx, actor, action, "account", account.id, after=after, now=now)
-
-
-def _checked(operator: Operator, reason: str) -> str:
-    if operator.role not in MAY:
-        raise MayNotApprove
-    if not reason.strip():
-        raise Invalid.field("reason", "Say why: whoever comes next has to know.")
-    return reason.strip()[:500]

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from hazina.desk import approvals_console, switches_console
+from hazina.desk import approvals_console, ledger_console, switches_console
 from hazina.desk.approvals import Approvals
 from hazina.desk.debts import console as debts_console
 from hazina.desk.debts import setup as debts_setup
@@ -44,12 +44,14 @@ MANIFEST = Manifest(
         approvals_console.router,
         messages_console.router,
         debts_console.router,
+        ledger_console.router,
         switches_console.router,
     ),
     wallet_nav=(NavItem("Messages", "/messages", "info", order=850),),
     console_nav=(
         NavItem("Debts", "/debts", "alert", order=13),
         NavItem("Approvals", "/approvals", "check", order=14),
+        NavItem("Ledger", "/ledger", "layers", order=18),
         NavItem("Switches", "/switches", "alert", order=900),
         NavItem("Messages", "/messages", "info", order=17),
     ),

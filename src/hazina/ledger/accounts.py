@@ -15,8 +15,8 @@ from typing import ClassVar
 from hazina.infra.db import Tx
 from hazina.kernel.actor import Actor
 from hazina.kernel.errors import Kind, NotFound, Refusal
-from hazina.kernel.money import Money
-from hazina.ledger.chart import AccountRef
+from hazina.kernel.money import ASSETS, Money
+from hazina.ledger.chart import AccountRef, Purpose
 from hazina.ledger.core import Balance
 from hazina.ledger.past import CHECKPOINT, RANGES, TAIL
 from hazina.ledger.service import Ledger, Reader
@@ -30,6 +30,11 @@ SELECT e.event, e.actor, e.reason, e.at FROM ledger.account_event e
 JOIN ledger.account a ON a.key = e.account_key
 WHERE a.owner_id IS NOT DISTINCT FROM $1 AND a.asset = $2 AND a.purpose = $3
 ORDER BY e.seq DESC LIMIT $4
+"""
+LATEST_EVENTS = """
+SELECT e.event, e.actor, e.reason, e.at, a.purpose, a.asset, a.owner_id
+FROM ledger.account_event e JOIN ledger.account a ON a.key = e.account_key
+ORDER BY e.seq DESC LIMIT $1
 """
 # Bounded members have counters; of unbounded ones the last checkpoint and what is not sealed yet.
 FAMILY = f"""
@@ -129,6 +134,14 @@ class AccountEvent:
     at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class ActOnAccount:
+    """One act and the account it was done to."""
+
+    ref: AccountRef
+    event: AccountEvent
+
+
 class Accounts:
     """The acts of people on accounts; each call is one act in the caller's transaction."""
 
@@ -202,6 +215,16 @@ class Accounts:
             EVENTS, ref.owner, ref.asset.code, ref.purpose.value, self.MAX_EVENTS
         )
         return [AccountEvent(row["event"], row["actor"], row["reason"], row["at"]) for row in rows]
+
+    async def list_latest(self, reader: Reader, *, limit: int) -> Sequence[ActOnAccount]:
+        """What was done to any account, the last act first."""
+        return [
+            ActOnAccount(
+                AccountRef(Purpose(row["purpose"]), ASSETS[row["asset"]], row["owner_id"]),
+                AccountEvent(row["event"], row["actor"], row["reason"], row["at"]),
+            )
+            for row in await reader.fetch(LATEST_EVENTS, limit)
+        ]
 
     async def sum(self, tx: Tx, parent: AccountRef) -> Balance:
         """What an account and all that are parts of it hold together; locks none of them."""

@@ -8,11 +8,13 @@ key comes back when a button is hit twice, a new one after an error, since that 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Generic, TypeVar
 
 from starlette.requests import Request
 
 from hazina.desk.webkit.status import STATUS, status_of
+from hazina.kernel.clock import EAT
 from hazina.kernel.errors import Invalid, Kind, Refusal
 from hazina.kernel.ids import new_id
 from hazina.kernel.money import AmountInvalid, Asset, Money
@@ -206,6 +208,24 @@ def amount_field(
 
     unit = "grams" if asset.code == "XAU" else asset.code
     return Field(name, label, parse, kind="amount", help=help, unit=unit, required=required)
+
+
+def moment_field(
+    name: str,
+    label: str,
+    *,
+    help: str = "Like 2026-12-01 00:00, East Africa Time.",  # noqa: A002 - HTML's word
+    required: bool = True,
+) -> Field[datetime]:
+    """A day and a time as people here say them."""
+
+    def parse(text: str) -> datetime:
+        try:
+            return datetime.fromisoformat(text).replace(tzinfo=EAT).astimezone(UTC)
+        except (ValueError, OverflowError):
+            raise Invalid.field(name, "Write it like 2026-12-01 00:00.") from None
+
+    return Field(name, label, parse, help=help, required=required, max_length=20)
 
 
 def choice_field(

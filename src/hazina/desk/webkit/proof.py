@@ -14,7 +14,9 @@ from hazina.infra.house import House
 from hazina.kernel.actor import Actor
 from hazina.kernel.errors import Kind, Refusal
 
-PASSWORD = password_field("password", "Your password", help="Asked again: this moves money.")
+PASSWORD = password_field(
+    "password", "Your password", help="Asked again, before what cannot be taken back."
+)
 CODE = code_field(help="Where your account has one. A recovery code works too.")
 
 

@@ -1,6 +1,5 @@
 """The house's own money in the console: what M-Pesa holds, what it takes, and what was moved."""
 
-from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Annotated
 
@@ -9,7 +8,15 @@ from starlette.responses import HTMLResponse, Response
 
 from hazina.desk.webkit.current import CurrentOperator, OperatorActor, require_role
 from hazina.desk.webkit.flash import redirect
-from hazina.desk.webkit.forms import Choice, Field, Form, FormSpec, amount_field, choice_field
+from hazina.desk.webkit.forms import (
+    Choice,
+    Field,
+    Form,
+    FormSpec,
+    amount_field,
+    choice_field,
+    moment_field,
+)
 from hazina.desk.webkit.templates import render
 from hazina.desk.webkit.view import Column, Figure, Value
 from hazina.flows.treasury.balances import Balances
@@ -20,20 +27,11 @@ from hazina.flows.treasury.terms import TariffKind, written
 from hazina.identity.bearer import house_of
 from hazina.identity.people import Operator, Role
 from hazina.infra.db import Tx
-from hazina.kernel.clock import EAT
-from hazina.kernel.errors import Invalid, Refusal
+from hazina.kernel.errors import Refusal
 from hazina.kernel.money import KES
 
 router = APIRouter(prefix="/treasury")
 Keeper = Annotated[Operator, Depends(require_role(Role.MANAGER, Role.ADMINISTRATOR))]
-
-
-def _moment(text: str) -> datetime:
-    """``2026-12-01 00:00``, East Africa Time. Raises: Invalid."""
-    try:
-        return datetime.fromisoformat(text).replace(tzinfo=EAT).astimezone(UTC)
-    except ValueError:
-        raise Invalid.field("valid_from", "Write it like 2026-12-01 00:00.") from None
 
 
 KINDS = [
@@ -41,8 +39,9 @@ KINDS = [
     Choice(TariffKind.PAYMENT.value, "Payments to us (C2B)"),
 ]
 KIND = choice_field("kind", "What it is for", KINDS)
-FROM = Field("valid_from", "From", _moment, max_length=20,
-             help="Like 2026-12-01 00:00, East Africa Time, in the future.")  # fmt: skip
+FROM = moment_field(
+    "valid_from", "From", help="Like 2026-12-01 00:00, East Africa Time, in the future."
+)
 BANDS = Field("bands", "Bands", str, max_length=500,
               help="Up to so many shillings: charge. 100:0,1500:5,…,250000:13")  # fmt: skip
 NOTE = Field("note", "Note", str, required=False, max_length=300, help="Where it is announced.")
