@@ -226,11 +226,11 @@ class TestTwoPersons:
         assert await world.balances(await back(person)) == {"KES": ("400.00", "0.00")}
 
 
-def success(payout: UUID) -> dict[str, object]:
+def success(payout: UUID, receipt: str = "UKZLATE001") -> dict[str, object]:
     """A result in Daraja's shape, of a payout that was never made."""
     told = [
         {"Key": "TransactionAmount", "Value": 600},
-        {"Key": "TransactionReceipt", "Value": "UKZLATE001"},
+        {"Key": "TransactionReceipt", "Value": receipt},
     ]
     return {
         "Result": {
@@ -239,7 +239,7 @@ def success(payout: UUID) -> dict[str, object]:
             "ResultDesc": "The service request is processed successfully.",
             "OriginatorConversationID": str(payout),
             "ConversationID": "AG_late",
-            "TransactionID": "UKZLATE001",
+            "TransactionID": receipt,
             "ResultParameters": {"ResultParameter": told},
         }
     }

@@ -84,7 +84,9 @@ class TestSendingAgain:
 
 
 class TestAPayoutCalledPaid:
-    async def test_and_told_as_failed_later_is_an_alarm(self, world: World, desk: Desk) -> None:
+    async def test_and_told_as_failed_later_is_an_alarm_and_a_question(
+        self, world: World, desk: Desk
+    ) -> None:
         """M-Pesa's status was wrong: nobody else would ever hear of it."""
         person = await world.customer()
         await pay(world, person.phone, await account_of(person), "1000")
@@ -94,14 +96,16 @@ class TestAPayoutCalledPaid:
         answer = await person.post("/wallet/withdrawals", amount_kes="500")
         found = parse_id("wdr", answer.json()["withdrawal_id"])
         await world.work()
-        for passed in (timedelta(minutes=2), timedelta(minutes=10)):
-            world.clock.advance(passed)
+        for passed, then in ((2, "paid"), (10, "doubted")):
+            world.clock.advance(timedelta(minutes=passed))
             with capture_logs() as logs:
                 await in_step(world)
                 await world.sweep()
                 await world.settle(late=False)
-            assert await state(world, found) == "paid"
+            assert await state(world, found) == then
         assert "a payout failed that we had called paid" in {one["event"] for one in logs}
+        [waiting] = await list_waiting(world.house.db)
+        assert "told as not paid" in waiting.why
 
 
 class TestAbsent:

@@ -44,8 +44,9 @@ class Batch(IntEnum):
     SOLD_OUT = 6  # the same, and there is no gold left
     TAKEN_BACK = 7  # reversed by M-Pesa
     ABSENT = 8  # two days
-    TOLD = 9  # messages go out
-    RECOVERED = 10  # as after a restore
+    DOUBTED = 9  # booked as paid, and told otherwise
+    TOLD = 10  # messages go out
+    RECOVERED = 11  # as after a restore
 
 
 @dataclass(frozen=True, slots=True)
@@ -553,7 +554,7 @@ async def forged_after_the_end(rig: Rig, who: Person) -> Steps:
         await rig.act("payout_absent", withdrawal=str(row["id"]), refused="not_proven_absent")
 
 
-def success(payout: object, amount: str) -> dict[str, object]:
+def success(payout: object, amount: str) -> dict[str, Any]:
     """A result in Daraja's shape, of a payout that was never made."""
     receipt = f"UKZNEVER{amount}"
     told = [
@@ -571,6 +572,67 @@ def success(payout: object, amount: str) -> dict[str, object]:
             "ResultParameters": {"ResultParameter": told},
         }
     }
+
+
+def booked_unpaid(name: str, *passes: str, whole: bool) -> None:
+    """M-Pesa did not pay, and somebody with its address told it paid; or it paid, and told
+    afterwards that it did not. The statement of the time lacks the one and has the other."""
+
+    async def play(rig: Rig, who: Person) -> Steps:
+        faults = [] if whole else [UNPAID, NEVER]
+        for fault, how in faults:
+            await rig.fault(fault, "b2c", who.phone, **how)
+        deaf = await rig.fault("callback_never", "status", count=None)
+        amount = str(next(AMOUNTS))
+        await rig.order(who, "/wallet/withdrawals", amount_kes=amount)
+        await rig.drained()
+        sql = (
+            "SELECT id, token FROM withdrawals.withdrawal"
+            " WHERE customer_id = $1 AND state = ANY($2) AND amount = $3::numeric * 100"
+        )
+        for row in await rig.run(sql, who.id, ["paid"] if whole else ["sent", "unknown"], amount):
+            forged = success(row["id"], amount)
+            if whole:
+                forged["Result"] |= {"ResultCode": 2040, "ResultParameters": {}}
+            answer = await rig.api.post(f"/hooks/{row['token']}/r", json=forged)
+            assert answer.status_code == 200, answer.text
+        await rig.drained()
+        yield 3 * HOUR
+        await rig.statement()
+        for row in await rig.run(sql, who.id, ["doubted"], amount):
+            await rig.act("payout_absent", withdrawal=str(row["id"]), refused="not_proven_absent")
+        await rig.mend(deaf)
+        yield REST
+
+    JOURNEYS.append(Journey(name, Batch.DOUBTED, frozenset(passes), play, rich=True))
+
+
+booked_unpaid(
+    "booked and never made", "withdrawal.paid.unlisted", "withdrawal.doubted.given_back",
+    whole=False,
+)  # fmt: skip
+booked_unpaid(
+    "booked and in the statement", "withdrawal.paid.told_failed", "withdrawal.doubted.listed",
+    whole=True,
+)  # fmt: skip
+
+
+@journey(Batch.CONTRADICTED, "withdrawal.doubted.told_paid", rich=True)
+async def called_not_paid_and_paid_again(rig: Rig, who: Person) -> Steps:
+    amount = str(next(AMOUNTS))
+    await rig.order(who, "/wallet/withdrawals", amount_kes=amount)
+    yield REST
+    sql = (
+        "SELECT id, token FROM withdrawals.withdrawal"
+        " WHERE customer_id = $1 AND state = 'paid' AND amount = $2::numeric * 100"
+    )
+    for row in await rig.run(sql, who.id, amount):
+        forged = success(row["id"], amount)
+        forged["Result"] |= {"ResultCode": 2040, "ResultParameters": {}}
+        answer = await rig.api.post(f"/hooks/{row['token']}/r", json=forged)
+        assert answer.status_code == 200, answer.text
+    yield MINUTE
+    yield REST
 
 
 # -- messages

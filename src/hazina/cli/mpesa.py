@@ -155,6 +155,9 @@ def statement(
         screen.console.print(f"  {receipt} went back at M-Pesa: it is asked, then booked")
     if done.doubted:
         screen.console.print(f"  {done.doubted} payouts that had ended as not paid are asked about")
+    if done.unlisted:
+        words = "payouts are booked as paid and not in it: see hazina mpesa open"
+        screen.console.print(f"[red]{done.unlisted} {words}[/red]")
 
 
 @mpesa.command()
@@ -165,7 +168,10 @@ def absent(
     password_stdin: FromStdin = False,
     data: Data = None,
 ) -> None:
-    """Ask a second person to call a payout never made, or a prompt never paid, once proven."""
+    """Ask a second person to call a payout never made, or a prompt never paid, once proven.
+
+    What was booked as paid is given back to the customer.
+    """
     from hazina.flows.receipts.statements import Statements
     from hazina.flows.receipts.unanswered import Unanswered
     from hazina.kernel.ids import parse_id
@@ -191,7 +197,8 @@ def paid_late(
 ) -> None:
     """Ask a second person to book a payout that was made after it had ended as not paid.
 
-    The customer's shillings go after it; what is spent they owe.
+    The customer's shillings go after it; what is spent they owe. One that is booked as paid and
+    doubted has that receipt from then on.
     """
     from hazina.flows.receipts.late import LatePayouts
     from hazina.kernel.ids import parse_id

@@ -34,9 +34,12 @@ class Code(StrEnum):
     # Shillings out
     WITHDRAWAL = "withdrawal"  # M-Pesa pays the customer, we owe them that much less
     WITHDRAWAL_LATE = "withdrawal_late"  # paid after all that was called failed, and freed
+    WITHDRAWAL_UNPAID = "withdrawal_unpaid"  # booked as paid and never made: given back
     WITHDRAWAL_FEE = "withdrawal_fee"  # the customer pays our fee for a withdrawal
     FEE_EXCISE = "fee_excise"  # the part of our fee that is the state's
+    FEE_GIVEN_BACK = "fee_given_back"  # our fee for a withdrawal that was never made, all of it
     MPESA_CHARGE = "mpesa_charge"  # what M-Pesa takes from us for a payment
+    MPESA_CHARGE_UNDONE = "mpesa_charge_undone"  # M-Pesa made no payment, and takes nothing for it
     MPESA_CHARGE_SETTLED = "mpesa_charge_settled"  # M-Pesa took its charges out of utility
 
     # Gold

@@ -136,6 +136,9 @@ class Driver(Protocol):
         """A statement of somebody who has changed the return of ``genuine`` into one of
         ``receipt``."""
 
+    def cut(self, statement: bytes, receipt: str) -> bytes:
+        """A statement of somebody who has lost the lines of ``receipt``."""
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:

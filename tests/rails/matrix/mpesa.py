@@ -174,6 +174,12 @@ class Daraja:
         csv.writer(out).writerows(lines)
         return out.getvalue().encode()
 
+    def cut(self, statement: bytes, receipt: str) -> bytes:
+        lines = csv.reader(io.StringIO(statement.decode(), newline=""))
+        out = io.StringIO(newline="")
+        csv.writer(out).writerows(line for line in lines if line[:1] != [receipt])
+        return out.getvalue().encode()
+
     async def _post(self, path: str, body: object, lie: Lie) -> None:
         headers = {} if lie.trusted else {"X-Forwarded-For": FAR}
         async with httpx.AsyncClient(base_url=self._world.wallet, verify=NO_CERTIFICATES) as forger:

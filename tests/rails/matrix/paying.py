@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from tests.rails.matrix.trial import Trial
 
 rows = Rows()
-PAY, STATUS = Capability.PAY, Capability.STATUS
+PAY, STATUS, STATEMENT = Capability.PAY, Capability.STATUS, Capability.STATEMENT
 PAID = Outcome("paid", wallet="-600", purse="600")
 FREED = Outcome("failed")
 HELD = Outcome("unknown", wallet="-600", held="600")
@@ -75,12 +75,16 @@ async def forged_failure(trial: "Trial") -> None:
     await trial.later(seconds=61)
 
 
-@rows.row(209, PAID, PAY)
+@rows.row(209, PAID, PAY, STATUS)
 async def replayed_with_another_body(trial: "Trial") -> None:
-    """Told once; then its result comes again with another receipt, and as a failure."""
+    """Told once; then its result comes again with another receipt, and as a failure, which makes it
+    a question; asked, it says paid."""
     await trial.asks(PAY)
     await trial.lie_about_payout(Lie("600", trusted=True, receipt="UKZREPLAY3"))
+    await trial.sees("paid", wallet="400")
     await trial.lie_about_payout(Lie("600", trusted=True, paid=False))
+    await trial.sees("doubted", wallet="400")
+    await trial.later(seconds=61)
 
 
 @rows.row(210, PAID, PAY, STATUS)
@@ -214,3 +218,80 @@ async def forged_success_after_not_paid(trial: "Trial") -> None:
     await trial.lie_about_payout(Lie("600", trusted=True, receipt="UKZLATE009"))
     await trial.later(minutes=30)
     await trial.later(minutes=30)
+
+
+@rows.row(225, FREED, PAY, STATEMENT)
+async def called_paid_and_never_made(trial: "Trial") -> None:
+    """Did not pay and tells nobody; its address is told of a success from a trusted place, which is
+    booked. Its statement lacks the receipt, and two persons give the money back."""
+    await _forged_and_booked(trial)
+    await trial.later(hours=3)
+    assert (await trial.bring_statement()).unlisted == 1
+    await trial.sees("doubted", wallet="400")
+    await trial.two_call_payout_absent()
+
+
+@rows.row(226, FREED, PAY, STATUS, STATEMENT)
+async def called_paid_by_asking_and_never_made(trial: "Trial") -> None:
+    """Did not pay; asked once, it says paid, and asked again, not paid. Its statement lacks it."""
+    await trial.trouble(Trouble.CONTRADICTED, STATUS)
+    await trial.asks(PAY, Trouble.NOT_PAID, Trouble.NEVER_TOLD)
+    await trial.later(seconds=61)
+    await trial.sees("paid", wallet="400")
+    await trial.later(hours=3)
+    assert (await trial.bring_statement()).unlisted == 1
+    await trial.later(minutes=30)
+    await trial.sees("doubted", wallet="400")
+    await trial.two_call_payout_absent()
+
+
+@rows.row(227, PAID, PAY, STATEMENT)
+async def a_statement_has_lost_its_line(trial: "Trial") -> None:
+    """Pays and tells; a statement is brought that somebody has cut; then the whole one."""
+    await trial.asks(PAY)
+    await trial.later(hours=3)
+    await trial.bring_statement_without(await trial.receipt())
+    await trial.sees("doubted", wallet="400")
+    assert (await trial.bring_statement()).unlisted == 0
+
+
+@rows.row(228, PAID, PAY, STATUS, STATEMENT)
+async def given_back_and_paid_after_all(trial: "Trial") -> None:
+    """As before; two persons have given the money back. The whole statement opens it again, and
+    asked since, it says paid."""
+    await trial.asks(PAY)
+    await trial.later(hours=3)
+    await trial.bring_statement_without(await trial.receipt())
+    await trial.two_call_payout_absent()
+    await trial.sees("failed", wallet="1000")
+    assert (await trial.bring_statement()).doubted
+    await trial.sees("contradicted", wallet="1000")
+    await trial.later(seconds=61)
+
+
+@rows.row(229, FREED, PAY, STATUS, STATEMENT)
+async def told_again_after_it_was_given_back(trial: "Trial") -> None:
+    """As 225; then the success is told again: its word was weighed and moves nothing."""
+    await _forged_and_booked(trial)
+    await trial.later(hours=3)
+    await trial.bring_statement()
+    await trial.two_call_payout_absent()
+    await trial.lie_about_payout(Lie("600", trusted=True, receipt="UKZNEVER01"))
+    await trial.later(minutes=30)
+
+
+@rows.row(230, Outcome("doubted", wallet="-600", purse="600"), PAY, STATUS)
+async def booked_as_paid_and_called_not_paid(trial: "Trial") -> None:
+    """Pays and tells; then tells that it did not, and asked, knows nothing of it: a question, and
+    nothing moves."""
+    await trial.asks(PAY)
+    await trial.trouble(Trouble.NOT_FOUND, STATUS, count=None)
+    await trial.lie_about_payout(Lie("600", trusted=True, paid=False))
+    await trial.later(minutes=30)
+    await trial.later(minutes=30)
+
+
+async def _forged_and_booked(trial: "Trial") -> None:
+    await trial.asks(PAY, Trouble.NOT_PAID, Trouble.NEVER_TOLD)
+    await trial.lie_about_payout(Lie("600", trusted=True, receipt="UKZNEVER01"))
+    await trial.sees("paid", wallet="400")

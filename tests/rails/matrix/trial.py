@@ -196,6 +196,16 @@ class Trial:
         await self.settle()
         return taken
 
+    async def bring_statement_without(self, receipt: str) -> None:
+        """As before, of somebody who has lost the lines of ``receipt``."""
+        taken = await self.bring_statement(lambda body: self.driver.cut(body, receipt))
+        assert taken.unlisted == 1
+
+    async def two_call_payout_absent(self) -> None:
+        """Two persons say that a payout was never made."""
+        assert self.subject is not None
+        await (await Pair.of(self.world.house)).call_payout_absent(self.subject[1])
+
     async def is_taken_back(self, receipt: str) -> None:
         """The outside takes a payment back, and a person brings the statement that shows it."""
         await self.driver.take_back(receipt)

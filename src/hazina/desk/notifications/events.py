@@ -32,6 +32,7 @@ SAYINGS: dict[str, tuple[Saying, ...]] = {
     "withdrawal.failed": (Saying("withdrawal_failed", _OWN),),
     "withdrawal.rejected": (Saying("withdrawal_failed", _OWN),),
     "withdrawal.absent": (Saying("withdrawal_failed", _OWN),),
+    "withdrawal.given_back": (Saying("withdrawal_given_back"),),
     "payment.credited": (Saying("payment_received"),),
     "payment.allocated": (Saying("payment_allocated"),),
     "trade.completed": (

@@ -224,6 +224,22 @@ TEMPLATES: dict[str, Template] = {
             "{amount} hazikuweza kulipwa kwa {phone}. Pesa zimerudi kwenye pochi yako.",
         ),
     ),
+    "withdrawal_given_back": _money(
+        (
+            "{amount} is in your wallet again",
+            (
+                "M-Pesa told us that it had paid {amount} to {phone}, and never did. The amount and"
+                " our fee are in your wallet again."
+            ),
+        ),
+        (
+            "{amount} zimerudi kwenye pochi yako",
+            (
+                "M-Pesa ilituambia kuwa ililipa {amount} kwa {phone}, lakini haikulipa. Kiasi hicho"
+                " na ada yetu vimerudi kwenye pochi yako."
+            ),
+        ),
+    ),
     "payment_received": _money(
         ("{amount} received", "{amount} paid to your account number is in your wallet."),
         (

@@ -11,6 +11,7 @@ from hazina.desk.webkit.forms import Choice, Field, Form, FormSpec, choice_field
 from hazina.desk.webkit.proof import CODE, PASSWORD
 from hazina.flows.deposits.states import DepositState
 from hazina.flows.receipts import repository as sql
+from hazina.flows.receipts.late import MAY_BE_LATE
 from hazina.flows.receipts.repository import PaymentView
 from hazina.flows.receipts.statements import Statements
 from hazina.flows.receipts.states import PaymentState, ReversalState
@@ -115,10 +116,18 @@ async def of_withdrawal(tx: Tx, house: House, row: Row, forms: Mapping[str, Form
     if state is WithdrawalState.CONTRADICTED:
         words = "If it says paid, the customer's shillings go after it; what is spent they owe."
         found.append(_ask(forms, words))
-    if state in (WithdrawalState.FAILED, WithdrawalState.CONTRADICTED):
-        found.append(_paid_late(forms))
+    if state is WithdrawalState.DOUBTED:
+        words = (
+            "What it says is kept; against a statement that lacks the receipt it proves nothing."
+        )
+        found.append(_ask(forms, words))
+    if state in MAY_BE_LATE:
+        found.append(_paid_late(forms, booked=state is WithdrawalState.DOUBTED))
     if state is WithdrawalState.CONTRADICTED:
         found.append(await _absent(tx, house, row, forms, "It stays not paid, as it ended."))
+    if state is WithdrawalState.DOUBTED:
+        effect = "The customer is given the amount back, and our fee."
+        found.append(await _absent(tx, house, row, forms, effect))
     if state is not WithdrawalState.UNKNOWN:
         return found
     refused = await house.get(Resend).refusal(tx, row["id"], house.clock.now())
@@ -148,12 +157,16 @@ async def _absent(tx: Tx, house: House, row: Row, forms: Mapping[str, Form], eff
     )
 
 
-def _paid_late(forms: Mapping[str, Form]) -> Exit:
+def _paid_late(forms: Mapping[str, Form], *, booked: bool) -> Exit:
+    effect = "The customer's shillings go after it; what is spent they owe."
+    if booked:
+        effect = "It stays booked as paid, under the receipt that the statement has."
     return Exit(
         "late",
-        "Say that it was paid after all",
-        "A statement that was brought here must show it. The customer's shillings go after it;"
-        f" what is spent they owe. {TWO}",
+        "Say that it was paid under another receipt"
+        if booked
+        else "Say that it was paid after all",
+        f"A statement that was brought here must show it. {effect} {TWO}",
         "Ask a second person",
         forms.get("late") or LATE.blank(),
     )

@@ -18,7 +18,7 @@ from hazina.kernel.errors import Kind, Refusal
 from hazina.kernel.ids import wire_id
 
 PAID_LATE = "withdrawal.paid_late"
-MAY_BE_LATE = (WithdrawalState.FAILED, WithdrawalState.CONTRADICTED)
+MAY_BE_LATE = (WithdrawalState.FAILED, WithdrawalState.CONTRADICTED, WithdrawalState.DOUBTED)
 LINE = """
 SELECT count(*) FROM receipts.statement_line
 WHERE receipt = $1 AND kind = 'payout' AND NOT inward AND amount = $2
@@ -60,7 +60,10 @@ class LatePayouts:
         await self._prove(tx, withdrawal_id, told)
         facts = await self._absence.facts(tx, withdrawal_id)
         wire = wire_id("wdr", withdrawal_id)
-        summary = f"{wire} of {facts.amount} was paid after all, receipt {told}: take it back"
+        effect = "take it back"
+        if facts.state is WithdrawalState.DOUBTED:
+            effect = f"not under {facts.receipt}, as it is booked"
+        summary = f"{wire} of {facts.amount} was paid after all, receipt {told}: {effect}"
         wish = Wish(PAID_LATE, withdrawal_id, {"receipt": told}, summary, reason)
         return await self._approvals.request(tx, wish, operator=operator, actor=actor, now=now)
 

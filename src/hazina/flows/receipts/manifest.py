@@ -13,6 +13,7 @@ from hazina.flows.receipts import console, statements_console
 from hazina.flows.receipts.again import AskAgain
 from hazina.flows.receipts.hear import Listener
 from hazina.flows.receipts.late import LatePayouts
+from hazina.flows.receipts.listed import Listed
 from hazina.flows.receipts.pull import Puller
 from hazina.flows.receipts.recover import RecoverReturns
 from hazina.flows.receipts.returns import Returner
@@ -24,6 +25,7 @@ from hazina.flows.receipts.tasks import Tasks
 from hazina.flows.receipts.unanswered import Unanswered
 from hazina.flows.receipts.waiting import Alarms
 from hazina.flows.withdrawals.absence import Absence
+from hazina.flows.withdrawals.doubt import Doubt
 from hazina.identity.customers import Customers
 from hazina.infra.audit import Audit
 from hazina.infra.house import House, Manifest, NavItem
@@ -76,6 +78,7 @@ def build(house: House) -> None:
     )
     house.get(Recovery).register("returns", RecoverReturns())
     Tasks(house.db, house.clock, house.get(Jobs), listener, puller)
+    listed = Listed(house.db, house.clock, house.get(Doubt), house.get(Outbox))
     statements = Statements(
         house.db,
         house.clock,
@@ -84,6 +87,7 @@ def build(house: House) -> None:
         reversals,
         arrivals,
         house.get(Absence),
+        listed,
         house.get(Approvals),
         house.get(Audit),
     )

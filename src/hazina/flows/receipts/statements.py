@@ -9,13 +9,14 @@ import asyncio
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from uuid import UUID
 
 from hazina.desk.approvals import Approval, Approvals, Wish
 from hazina.flows.deposits.arrivals import Arrivals
 from hazina.flows.receipts import repository as sql
 from hazina.flows.receipts.hear import Listener
+from hazina.flows.receipts.listed import SETTLING, WENT_OUT, Listed
 from hazina.flows.receipts.reversals import Reversals
 from hazina.flows.withdrawals.absence import Absence, AbsenceFacts
 from hazina.flows.withdrawals.states import WithdrawalState
@@ -26,12 +27,17 @@ from hazina.kernel.actor import Actor
 from hazina.kernel.clock import EAT, Clock
 from hazina.kernel.errors import Invalid, Kind, Refusal
 from hazina.kernel.ids import new_id, wire_id
+from hazina.kernel.machine import StateMoved
 from hazina.rails.receipts import LineKind, ReceiptRail, StatementLine
 
 ABSENT = "withdrawal.absent"
 ENOUGH_NOT_FOUND = 2
-# How long after a sending M-Pesa might still make the payment: the statement must reach past it.
-SETTLING = timedelta(hours=2)
+# What calling a payout never made does, by where it stands; no other can be called so.
+EFFECTS = {
+    WithdrawalState.UNKNOWN: "free the money",
+    WithdrawalState.CONTRADICTED: "it stays not paid, as it ended",
+    WithdrawalState.DOUBTED: "give the money back, and our fee",
+}
 ADD = """
 INSERT INTO receipts.statement
     (id, digest, covers_from, covers_to, complete, lines, imported_by, imported_at)
@@ -60,7 +66,7 @@ class NotProvenAbsent(Refusal):
 class Imported:
     """``unknown`` payments were in none of our books, ``returns`` went back at M-Pesa and we did
     not know, ``doubted`` payouts had ended as not paid and the statement has one like them: all are
-    being asked about."""
+    being asked about. ``unlisted`` payouts are booked as paid and it lacks them: open questions."""
 
     lines: int
     unread: int
@@ -68,6 +74,7 @@ class Imported:
     unknown: tuple[str, ...]
     returns: tuple[str, ...]
     doubted: int = 0
+    unlisted: int = 0
 
 
 class Statements:
@@ -82,11 +89,13 @@ class Statements:
         reversals: Reversals,
         arrivals: Arrivals,
         absence: Absence,
+        listed: Listed,
         approvals: Approvals,
         audit: Audit,
     ) -> None:
         self._db, self._clock, self._rail, self._listener = db, clock, rail, listener
         self._reversals, self._arrivals, self._absence = reversals, arrivals, absence
+        self._listed = listed
         self._approvals, self._audit = approvals, audit
         approvals.register(ABSENT, self._mark_absent, subject="wdr")
 
@@ -135,10 +144,14 @@ class Statements:
         unknown = await self._claimed(read.lines)
         back = [one for one in read.lines if one.kind is LineKind.RETURN and one.linked]
         returns = [str(one.linked) for one in back if await self._reversals.stated(one)]
-        doubted = await self._doubted(read.lines)
+        out = [one for one in read.lines if one.kind is LineKind.PAYOUT and not one.inward]
+        doubted = await self._listed.found([one.receipt for one in out])
+        doubted += await self._doubted(out)
+        unlisted = 0 if read.unread else await self._listed.lacking(covers_from, covers_to)
         return Imported(
-            len(read.lines), read.unread, not fresh, tuple(unknown), tuple(returns), doubted
-        )
+            len(read.lines), read.unread, not fresh, tuple(unknown), tuple(returns), doubted,
+            unlisted,
+        )  # fmt: skip
 
     async def ask_absent(
         self,
@@ -156,26 +169,25 @@ class Statements:
         """
         facts = await self._prove_absent(tx, withdrawal_id)
         wire = wire_id("wdr", withdrawal_id)
-        summary = f"{wire} of {facts.amount} was never made by M-Pesa: free the money"
-        wish = Wish(ABSENT, withdrawal_id, {}, summary, reason)
+        summary = f"{wire} of {facts.amount} was never made by M-Pesa: {EFFECTS[facts.state]}"
+        wish = Wish(ABSENT, withdrawal_id, {"state": facts.state.value}, summary, reason)
         return await self._approvals.request(tx, wish, operator=operator, actor=actor, now=now)
 
     async def missing(self, tx: Tx, withdrawal_id: UUID) -> list[str]:
         """What is still needed before a payout can be called absent, in sentences.
 
-        Of one that ended as not paid and was then told as paid, M-Pesa's status has told both.
+        Of one that ended one way and was then told the other, M-Pesa's status has told both.
         """
         facts = await self._absence.facts(tx, withdrawal_id)
-        told = facts.state is WithdrawalState.CONTRADICTED
-        if not told and facts.state is not WithdrawalState.UNKNOWN:
+        if facts.state not in EFFECTS:
             return [f"It is {facts.state.value}, not unknown."]
-        found = []
+        told, found = facts.state is not WithdrawalState.UNKNOWN, []
         if not told and facts.not_found < ENOUGH_NOT_FOUND:
             found.append(f"M-Pesa's status found nothing {facts.not_found} times, twice is needed.")
         if facts.sent_from is None or facts.sent_to is None:
             return [*found, "It is not known when it was sent: nothing can be absent."]
         until = facts.sent_to + SETTLING
-        if told:
+        if facts.state is WithdrawalState.CONTRADICTED:
             until = max(until, facts.since)
         if not await tx.fetchval(sql.COVERED, facts.sent_from, until):
             found.append(covering(facts.sent_from, until))
@@ -185,6 +197,8 @@ class Statements:
         if strange:
             listed = ", ".join(sorted(strange))
             found.append(f"The statement has payouts of that amount that are no others': {listed}.")
+        if facts.receipt and await tx.fetch(WENT_OUT, [facts.receipt]):
+            found.append(f"A statement has its receipt {facts.receipt}.")
         return found
 
     async def _prove_absent(self, tx: Tx, withdrawal_id: UUID) -> AbsenceFacts:
@@ -194,13 +208,14 @@ class Statements:
         return await self._absence.facts(tx, withdrawal_id)
 
     async def _mark_absent(self, tx: Tx, approval: Approval, actor: Actor, now: datetime) -> None:
-        await self._prove_absent(tx, approval.subject)
+        facts = await self._prove_absent(tx, approval.subject)
+        if approval.facts.get("state", facts.state.value) != facts.state.value:
+            raise StateMoved(details={"state": facts.state.value})  # they agreed to another effect
         await self._absence.mark(tx, approval.subject, actor, now)
 
-    async def _doubted(self, lines: Sequence[StatementLine]) -> int:
+    async def _doubted(self, out: Sequence[StatementLine]) -> int:
         """Payouts that no row of ours explains may be ones that had ended as not paid: M-Pesa is
         asked about those. Says about how many."""
-        out = [one for one in lines if one.kind is LineKind.PAYOUT and not one.inward]
         known = await self._absence.known_receipts(self._db, [one.receipt for one in out])
         strange = [one for one in out if one.receipt not in known]
 

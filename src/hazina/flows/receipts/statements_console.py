@@ -86,7 +86,8 @@ async def bring(request: Request, operator: Asker, actor: OperatorActor) -> Resp
     except Refusal as refusal:
         form.refuse_with(refusal)
         return await _page(request, operator, form)
-    tone = Tone.WARN if done.unread or done.unknown or done.doubted else Tone.GOOD
+    odd = done.unread or done.unknown or done.doubted or done.unlisted
+    tone = Tone.WARN if odd else Tone.GOOD
     return redirect(request, "/statements", _told(done), tone)
 
 
@@ -131,6 +132,8 @@ def _told(done: Imported) -> str:
         found.append(f"M-Pesa is asked about {len(done.unknown)} that no book of ours has.")
     if done.doubted:
         found.append(f"It has payouts that we had called not paid: {done.doubted} are asked about.")
+    if done.unlisted:
+        found.append(f"It lacks {done.unlisted} payouts that are booked as paid: see Questions.")
     if done.returns:
         found.append(f"{len(done.returns)} went back at M-Pesa.")
     return " ".join(found)

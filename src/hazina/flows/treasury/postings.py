@@ -49,6 +49,11 @@ def payout_charge(about: Reference, charge: Money) -> list[Transfer]:
     return [move(EXPENSE, CHARGES, charge, Code.MPESA_CHARGE, about)] if charge else []
 
 
+def payout_charge_undone(about: Reference, charge: Money) -> list[Transfer]:
+    """The charge for a payout that M-Pesa never made: it takes nothing."""
+    return [move(CHARGES, EXPENSE, charge, Code.MPESA_CHARGE_UNDONE, about)] if charge else []
+
+
 def payment_charge(about: Reference, charge: Money) -> list[Transfer]:
     """M-Pesa's charge for a payment to us, which it keeps of what it collected."""
     return [move(EXPENSE, COLLECTION, charge, Code.MPESA_CHARGE, about)] if charge else []

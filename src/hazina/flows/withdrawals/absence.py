@@ -18,7 +18,7 @@ from hazina.kernel.errors import NotFound
 from hazina.kernel.money import KES, Money
 
 FACTS = """
-SELECT w.state, w.state_since, w.amount, w.not_found,
+SELECT w.state, w.state_since, w.amount, w.not_found, w.receipt,
        min(a.started_at) AS sent_from, max(a.started_at) AS sent_to
 FROM withdrawals.withdrawal w LEFT JOIN withdrawals.attempt a ON a.subject_id = w.id
 WHERE w.id = $1 GROUP BY w.id
@@ -37,7 +37,8 @@ WORDS = "M-Pesa never paid this: it was asked, its statement was read, and two p
 
 @dataclass(frozen=True, slots=True)
 class AbsenceFacts:
-    """``not_found`` answers of M-Pesa's status; between the two times it was sent, if ever."""
+    """``not_found`` answers of M-Pesa's status; between the two times it was sent, if ever;
+    ``receipt``: what it is booked under."""
 
     state: WithdrawalState
     since: datetime
@@ -45,6 +46,7 @@ class AbsenceFacts:
     not_found: int
     sent_from: datetime | None
     sent_to: datetime | None
+    receipt: str | None
 
 
 class Absence:
@@ -65,6 +67,7 @@ class Absence:
             row["not_found"],
             row["sent_from"],
             row["sent_to"],
+            row["receipt"],
         )
 
     async def known_receipts(self, reader: Reader, receipts: Sequence[str]) -> set[str]:
@@ -77,14 +80,17 @@ class Absence:
         return await tx.execute(DOUBT, amount_units, at - LATEST, at + SKEW, now)
 
     async def mark(self, tx: Tx, withdrawal_id: UUID, actor: Actor, now: datetime) -> None:
-        """This will end it as never made and free the money, where that was not done before.
-        Posts, last. Raises: StateMoved."""
+        """This will end it as never made, and free the money or, where it was booked as paid, give
+        it back. Posts, last. Raises: StateMoved, AccountIsClosed."""
         row = await TABLE.lock(tx, withdrawal_id)
         if row["state"] == WithdrawalState.CONTRADICTED.value:
             await TABLE.move(
                 tx, row, WithdrawalEvent.ABSENT, now=now, actor=actor, note=WORDS,
                 changes={"next_attempt_at": None},
             )  # fmt: skip
+            return
+        if row["state"] == WithdrawalState.DOUBTED.value:
+            await self._settlement.give_back(tx, row, now, actor=actor)
             return
         await self._settlement.fail(
             tx, row, WithdrawalEvent.ABSENT, code="absent", words=WORDS, now=now
@@ -93,11 +99,19 @@ class Absence:
     async def mark_paid(
         self, tx: Tx, withdrawal_id: UUID, receipt: str, actor: Actor, now: datetime
     ) -> None:
-        """This will book one that had ended as not paid as paid after all. Posts, last.
+        """This will book one that had ended as not paid as paid after all. Posts, last. One that is
+        booked as paid already, and doubted, has that receipt from now on.
 
         Raises: StateMoved.
         """
         row = await TABLE.lock(tx, withdrawal_id)
+        if row["state"] == WithdrawalState.DOUBTED.value:
+            note = f"M-Pesa's statement shows it paid, receipt {receipt}, not {row['receipt']}"
+            changes = {"receipt": receipt, "code": None, "words": None, "next_attempt_at": None}
+            await TABLE.move(
+                tx, row, WithdrawalEvent.LISTED, now=now, actor=actor, note=note, changes=changes
+            )
+            return
         if row["state"] == WithdrawalState.FAILED.value:
             note = f"M-Pesa's statement shows it paid, receipt {receipt}"
             await TABLE.move(tx, row, WithdrawalEvent.TOLD_PAID, now=now, actor=actor, note=note)

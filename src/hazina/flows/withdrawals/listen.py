@@ -1,8 +1,9 @@
 """What M-Pesa says of a withdrawal: results, time-out notices and answers to our questions.
 
 Only a trusted source moves money here: a stranger's word makes us ask, nothing else. A success
-after a failure contradicts what was done: it is an alarm, M-Pesa is asked anew, and only its answer
-to that question is acted on. One of another amount, or after a payment, is for a person.
+after a failure, or a failure after a success, contradicts what was done: it is an alarm, M-Pesa is
+asked anew, and only its answer to that question is acted on. A success of another amount, or a
+second one, is for a person.
 """
 
 import secrets
@@ -13,7 +14,7 @@ from uuid import UUID
 from hazina.desk.switches import Switch, Switches
 from hazina.flows.withdrawals import repository as sql
 from hazina.flows.withdrawals.request import TABLE
-from hazina.flows.withdrawals.settle import Settlement, asked_amount, is_open
+from hazina.flows.withdrawals.settle import UNPAID, Settlement, asked_amount, is_open
 from hazina.flows.withdrawals.states import WithdrawalEvent, WithdrawalState
 from hazina.infra.alarms import Alarm
 from hazina.infra.db import Database, Row, Tx
@@ -35,6 +36,8 @@ from hazina.rails.ports import (
 CONTRADICTED = Alarm("payout-contradicted")
 STOPPED = Alarm("credential-refused")
 
+TOLD_FAILED = "told_failed"
+TOLD_FAILED_WORDS = "M-Pesa told us that it was paid, and then that it was not."
 REFUSALS_WITHIN, REFUSALS_STOP = timedelta(minutes=10), 2
 MAX_PAUSE = timedelta(minutes=10)
 STRANGER = Settled(InboxState.REFUSED, "from a stranger: M-Pesa is asked instead")
@@ -44,6 +47,7 @@ ASKED_ABOUT = (
     WithdrawalState.SENT.value,
     WithdrawalState.UNKNOWN.value,
     WithdrawalState.CONTRADICTED.value,
+    WithdrawalState.DOUBTED.value,
 )
 ASK = """
 INSERT INTO withdrawals.question (token, withdrawal_id, asked_at) VALUES ($1, $2, $3)
@@ -196,10 +200,19 @@ class Listener:
         """What was freed is taken only on M-Pesa's answer to a question that was asked since."""
         state, id_ = WithdrawalState(row["state"]), str(row["id"])
         if told.ending is not None and state is WithdrawalState.PAID:
-            CONTRADICTED.ring("a payout failed that we had called paid", withdrawal=id_)
-            return Settled(InboxState.REFUSED, "failure after paid: a person must look")
-        if told.receipt is None or told.receipt == row["receipt"]:
+            await self._told_failed(tx, row, told.ending, now)
             return None
+        if told.receipt is None:
+            return None
+        if told.receipt == row["receipt"]:
+            await self._paid_as_booked(tx, row, told, now)
+            return None
+        if row["code"] == UNPAID and await tx.fetchval(
+            sql.GIVEN_BACK_UNDER, row["id"], told.receipt
+        ):
+            # Its word was weighed against its books: now only a statement opens it again.
+            CONTRADICTED.ring("a payout that was given back is told as paid", withdrawal=id_)
+            return Settled(InboxState.REFUSED, "given back: only a statement tells of it now")
         if state not in (WithdrawalState.FAILED, WithdrawalState.CONTRADICTED):
             CONTRADICTED.ring("a payout was made once more, or too early", withdrawal=id_)
             return Settled(InboxState.REFUSED, f"success after {state}: a person must look")
@@ -216,6 +229,32 @@ class Listener:
         elif told.asked_at and told.asked_at >= row["state_since"] and told.amount_units:
             await self._settlement.pay_late(tx, row, told.receipt, now)
         return None
+
+    async def _told_failed(self, tx: Tx, row: Row, ending: tuple[str, str], now: datetime) -> None:
+        """Money that was booked as gone stays so: M-Pesa is asked, and its statement decides."""
+        CONTRADICTED.ring("a payout failed that we had called paid", withdrawal=str(row["id"]))
+        await TABLE.move(
+            tx,
+            row,
+            WithdrawalEvent.TOLD_FAILED,
+            now=now,
+            actor=SYSTEM,
+            note=f"M-Pesa tells that it was not paid: {ending[0]} {ending[1]}"[:300],
+            changes={"code": TOLD_FAILED, "words": TOLD_FAILED_WORDS, "next_attempt_at": now},
+        )
+
+    async def _paid_as_booked(self, tx: Tx, row: Row, told: Told, now: datetime) -> None:
+        """Asked since it told a failure, M-Pesa says *paid* again. Against a statement that lacks
+        the receipt its word counts for nothing: it was told before."""
+        if row["state"] != WithdrawalState.DOUBTED.value or row["code"] != TOLD_FAILED:
+            return
+        if told.asked_at is None or told.asked_at < row["state_since"]:
+            return
+        if told.amount_units == asked_amount(row).units:
+            changes = {"code": None, "words": None, "next_attempt_at": None}
+            await TABLE.move(
+                tx, row, WithdrawalEvent.TOLD_PAID, now=now, actor=SYSTEM, changes=changes
+            )
 
     async def _count_refusal(self, tx: Tx, withdrawal_id: UUID, code: str) -> None:
         """The second within ten minutes stops payouts: a few more lock the credential for all."""

@@ -12,6 +12,7 @@ from hazina.flows.treasury.tariffs import Tariffs
 from hazina.flows.withdrawals import console, pages
 from hazina.flows.withdrawals import repository as sql
 from hazina.flows.withdrawals.absence import Absence
+from hazina.flows.withdrawals.doubt import Doubt
 from hazina.flows.withdrawals.listen import Listener
 from hazina.flows.withdrawals.purpose import PayoutPurposes
 from hazina.flows.withdrawals.recover import RecoverWithdrawals
@@ -66,6 +67,7 @@ def build(house: House) -> None:
     audit = house.get(Audit)
     house.put(Resend(house.db, house.clock, settings, rails, sealed, switches, audit))
     house.put(Absence(settlement))
+    house.put(Doubt())
     house.put(purposes)
     customers, guard = house.get(Customers), house.get(OutwardGuard)
     house.put(Withdrawals(settings, jobs, ledger, limits, customers, sealed, switches, guard))

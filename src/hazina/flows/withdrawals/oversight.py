@@ -5,6 +5,7 @@ from uuid import UUID
 from hazina.flows.deposits.repository import Reader
 from hazina.flows.overseen import Overseen
 from hazina.flows.watch import at
+from hazina.flows.withdrawals.doubt import UNLISTED
 from hazina.flows.withdrawals.states import WithdrawalState
 from hazina.flows.withdrawals.story import CHIPS
 from hazina.infra.db import Row
@@ -12,7 +13,7 @@ from hazina.infra.db import Row
 S = WithdrawalState
 DUE_NOW = """
 UPDATE withdrawals.withdrawal SET next_attempt_at = $2
-WHERE id = $1 AND state IN ('sent', 'unknown', 'contradicted')
+WHERE id = $1 AND state IN ('sent', 'unknown', 'contradicted', 'doubted')
 """
 ASKED = "SELECT asked_at FROM withdrawals.question WHERE withdrawal_id = $1 ORDER BY asked_at"
 OWNER = "SELECT customer_id FROM withdrawals.withdrawal WHERE receipt = $1"
@@ -43,6 +44,12 @@ def waiting(row: Row) -> tuple[str, str]:
         case S.CONTRADICTED:
             words = "M-Pesa's word: it ended as not paid, then it was told as paid"
             return words, at("M-Pesa is asked", due) + "; else its statement and two persons"
+        case S.DOUBTED if row["code"] == UNLISTED:
+            words = "M-Pesa's statement: it lacks the receipt of what is booked as paid"
+            return words, "Two persons say that it was never made, or bring one that has it"
+        case S.DOUBTED:
+            words = "M-Pesa's word: it is booked as paid, then it was told as not paid"
+            return words, at("M-Pesa is asked", due) + "; else its statement, and two persons"
         case S.PAID | S.FAILED:
             return "", ""
 
@@ -53,6 +60,6 @@ WITHDRAWALS = Overseen(
     "/withdrawals",
     CHIPS,
     settled=(S.PAID, S.FAILED),
-    questions=(S.UNKNOWN, S.CONTRADICTED),
+    questions=(S.UNKNOWN, S.CONTRADICTED, S.DOUBTED),
     waiting=waiting,
 )

@@ -167,13 +167,17 @@ async def events(request: Request, withdrawal_id: str, me: CurrentCustomer) -> R
     return live(request, look)
 
 
+# What is doubted has left the wallet; it comes back by two persons.
+LEFT = (WithdrawalState.PAID, WithdrawalState.DOUBTED)
+
+
 def activity(view: WithdrawalView) -> Activity:
     """A withdrawal as one line of a list."""
     chip, tone = CHIPS[view.state]
     return Activity(
         "Withdrawal",
         view.requested_at,
-        -view.amount if view.state is WithdrawalState.PAID else None,
+        -view.amount if view.state in LEFT else None,
         _note(view),
         f"/withdrawals/{wire_id('wdr', view.id)}",
         "out",

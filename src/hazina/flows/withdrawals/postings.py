@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from uuid import UUID
 
-from hazina.flows.treasury.postings import payout_charge
+from hazina.flows.treasury.postings import payout_charge, payout_charge_undone
 from hazina.flows.withdrawals.terms import Fee
 from hazina.kernel.money import KES, Money
 from hazina.ledger.chart import AccountRef, Purpose, customer, system
@@ -79,3 +79,17 @@ def paid_funded(
 def failed(holds: Holds) -> list[Transfer]:
     """Nothing was paid: everything held is free again."""
     return [held.void() for held in holds.all]
+
+
+def given_back(
+    withdrawal_id: UUID, customer_id: UUID, amount: Money, fee: Fee, charge: Money, receipt: str
+) -> list[Transfer]:
+    """It was booked as paid under ``receipt`` and never made: the customer has the amount again,
+    and of our fee and M-Pesa's charge what was booked with it."""
+    about, owner, facts = reference(withdrawal_id), customer(customer_id, KES), {"receipt": receipt}
+    transfers = [move(UTILITY, owner, amount, Code.WITHDRAWAL_UNPAID, about, metadata=facts)]
+    if fee.ours:
+        transfers.append(move(FEES, owner, fee.ours, Code.FEE_GIVEN_BACK, about))
+    if fee.excise:
+        transfers.append(move(TAX, owner, fee.excise, Code.FEE_GIVEN_BACK, about))
+    return [*transfers, *payout_charge_undone(about, charge)]

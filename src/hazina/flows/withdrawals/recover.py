@@ -20,7 +20,7 @@ NOTE = "restored from a copy: it may have been paid since"
 OPEN = "state NOT IN ('paid', 'failed')"
 ASK_NOW = """
 UPDATE withdrawals.withdrawal SET next_attempt_at = $1
-WHERE state IN ('sent', 'unknown', 'contradicted')
+WHERE state IN ('sent', 'unknown', 'contradicted', 'doubted')
 """
 QUESTIONS = f"""
 SELECT id, amount, phone_masked, state, state_since, questions FROM withdrawals.withdrawal

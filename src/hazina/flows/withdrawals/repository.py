@@ -53,7 +53,17 @@ WHERE next_attempt_at <= $1 ORDER BY next_attempt_at LIMIT $2
 LIVING = """
 SELECT id FROM withdrawals.withdrawal WHERE state IN ('held', 'sending', 'sent', 'unknown')
 """
-PAID_GROUPS = "SELECT group_id, amount FROM withdrawals.withdrawal WHERE state = 'paid'"
+PAID_GROUPS = """
+SELECT group_id, amount FROM withdrawals.withdrawal WHERE state IN ('paid', 'doubted')
+UNION ALL SELECT paid_group, amount FROM withdrawals.given_back
+"""
+GIVE_BACK = """
+INSERT INTO withdrawals.given_back (paid_group, group_id, withdrawal_id, receipt, amount, at)
+VALUES ($1, $2, $3, $4, $5, $6)
+"""
+GIVEN_BACK_UNDER = """
+SELECT count(*) FROM withdrawals.given_back WHERE withdrawal_id = $1 AND receipt = $2
+"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 What M-Pesa paid is booked whatever it takes; what is not known stays reserved.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -13,22 +14,29 @@ from hazina.flows.treasury.postings import payout_charge
 from hazina.flows.treasury.tariffs import Tariffs
 from hazina.flows.treasury.terms import TariffKind
 from hazina.flows.withdrawals import postings
+from hazina.flows.withdrawals import repository as sql
 from hazina.flows.withdrawals.purpose import PayoutFact, PayoutPurposes
 from hazina.flows.withdrawals.repository import holds_of
 from hazina.flows.withdrawals.request import LIMIT_KIND, TABLE
 from hazina.flows.withdrawals.states import WithdrawalEvent, WithdrawalState
+from hazina.flows.withdrawals.terms import Fee
 from hazina.infra.db import Row, Tx
 from hazina.infra.outbox import Outbox
 from hazina.kernel.actor import SYSTEM, Actor
 from hazina.kernel.ids import new_id
 from hazina.kernel.money import KES, Money
+from hazina.ledger.accounts import AccountIsClosed
 from hazina.ledger.chart import AccountRef, customer
 from hazina.ledger.codes import Code
-from hazina.ledger.core import Transfer, first_fault, linked
+from hazina.ledger.core import Leg, ResultCode, Transfer, first_fault, linked
 from hazina.ledger.service import Ledger
 
 LATE = Loss(Code.WITHDRAWAL_LATE, "customer.paid_late", "customer.paid_late_owes")
 LATE_WORDS = "M-Pesa paid it after it had said that it did not."
+UNPAID, UNPAID_WORDS = (
+    "given_back",
+    ("M-Pesa had told us that it was paid; its own statement shows that it never was."),
+)
 
 
 class NotBooked(Exception):
@@ -126,6 +134,38 @@ class Settlement:
             also=payout_charge(about, charge),
         )
 
+    async def give_back(self, tx: Tx, row: Row, now: datetime, *, actor: Actor) -> None:
+        """This will undo a payout that was booked as paid and never made: the amount is the
+        customer's again, and our fee and M-Pesa's charge are undone as far as they were booked.
+        Should the receipt turn up, it is told as paid after its end.
+
+        Raises: StateMoved, AccountIsClosed.
+        """
+        legs = await self._ledger.legs(tx, row["group_id"])
+        amount, group, receipt = asked_amount(row), new_id(), row["receipt"]
+        fee = Fee(_moved(legs, Code.WITHDRAWAL_FEE, Code.FEE_EXCISE), _moved(legs, Code.FEE_EXCISE))
+        charge = _moved(legs, Code.MPESA_CHARGE)
+        if _moved(legs, Code.WITHDRAWAL):  # one that was paid late is not counted on its day
+            owner, day = row["customer_id"], row["limit_day"]
+            await self._limits.release(tx, owner, LIMIT_KIND, amount, day)
+        changes: dict[str, object] = {
+            "receipt": None,
+            "group_id": None,
+            "code": UNPAID,
+            "words": UNPAID_WORDS,
+        }
+        given = (row["group_id"], group, row["id"], receipt, amount.units, now)
+        await tx.execute(sql.GIVE_BACK, *given)
+        note = f"it was booked under receipt {receipt}"
+        event = WithdrawalEvent.GIVEN_BACK
+        await self._move(tx, row, event, changes, now, note=note, actor=actor)
+        transfers = postings.given_back(row["id"], row["customer_id"], amount, fee, charge, receipt)
+        fault = first_fault(await self._ledger.post(tx, linked(transfers, group), actor))
+        if fault is not None and fault.code is ResultCode.ACCOUNT_CLOSED:
+            raise AccountIsClosed
+        if fault is not None:
+            raise NotBooked(f"{fault.code.value} for transfer {fault.id}")
+
     async def _post(self, tx: Tx, transfers: list[Transfer], plan: Plan) -> None:
         results = await self._ledger.post(tx, transfers, SYSTEM)
         if fault := first_fault(results):
@@ -162,6 +202,11 @@ def is_open(row: Row) -> bool:
         WithdrawalState.SENT.value,
         WithdrawalState.UNKNOWN.value,
     )
+
+
+def _moved(legs: Sequence[Leg], *codes: Code) -> Money:
+    """What a group moved under any of ``codes``."""
+    return KES.units(sum(leg.amount.units for leg in legs if leg.code in codes))
 
 
 def asked_amount(row: Row) -> Money:

@@ -15,6 +15,7 @@ class WithdrawalState(StrEnum):
     PAID = "paid"  # paid and booked, with its receipt
     FAILED = "failed"  # not paid, on evidence; the money is free again
     CONTRADICTED = "contradicted"  # ended as not paid, then told as paid: M-Pesa is asked anew
+    DOUBTED = "doubted"  # booked as paid; a statement lacks its receipt, or M-Pesa tells otherwise
 
 
 class WithdrawalEvent(StrEnum):
@@ -29,7 +30,11 @@ class WithdrawalEvent(StrEnum):
     PAID = "paid"  # a result or status says it was paid, with our id and amount
     FAILED = "failed"  # a result or status says it was not paid
     ABSENT = "absent"  # a whole statement, and two persons, say that it was never made
-    TOLD_PAID = "told_paid"  # after its end M-Pesa tells that it was paid
+    TOLD_PAID = "told_paid"  # after its end, or asked anew, M-Pesa tells that it was paid
+    TOLD_FAILED = "told_failed"  # after it was booked as paid M-Pesa tells that it was not
+    UNLISTED = "unlisted"  # a whole statement of its time lacks the receipt of what is booked
+    LISTED = "listed"  # a statement has its receipt after all
+    GIVEN_BACK = "given_back"  # a statement lacks it, and two persons say it was never made
     PAID_LATE = "paid_late"  # asked anew M-Pesa says so too, or its statement and two persons
 
 
@@ -57,6 +62,11 @@ MACHINE = Machine(
         (S.FAILED, E.TOLD_PAID): S.CONTRADICTED,
         (S.CONTRADICTED, E.PAID_LATE): S.PAID,
         (S.CONTRADICTED, E.ABSENT): S.FAILED,
+        (S.PAID, E.UNLISTED): S.DOUBTED,
+        (S.PAID, E.TOLD_FAILED): S.DOUBTED,
+        (S.DOUBTED, E.LISTED): S.PAID,
+        (S.DOUBTED, E.TOLD_PAID): S.PAID,
+        (S.DOUBTED, E.GIVEN_BACK): S.FAILED,
     },
 )
 OPEN = (S.HELD, S.SENDING, S.SENT, S.UNKNOWN)

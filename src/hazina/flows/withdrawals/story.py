@@ -8,6 +8,7 @@ from hazina.desk.webkit.view import Step, StepState
 from hazina.flows.deposits.story import Advice, Story
 from hazina.flows.money_form import said
 from hazina.flows.withdrawals.repository import WithdrawalView
+from hazina.flows.withdrawals.settle import UNPAID
 from hazina.flows.withdrawals.states import WithdrawalState
 from hazina.infra.db import Row
 
@@ -21,6 +22,7 @@ CHIPS: dict[WithdrawalState, tuple[str, Tone]] = {
     S.PAID: ("Paid", Tone.GOOD),
     S.FAILED: ("Not paid", Tone.BAD),
     S.CONTRADICTED: ("Checking with M-Pesa", Tone.WAIT),
+    S.DOUBTED: ("Checking with M-Pesa", Tone.WAIT),
 }
 FINAL = (S.PAID, S.FAILED)
 
@@ -71,6 +73,9 @@ def _steps(view: WithdrawalView, events: Sequence[Row]) -> list[Step]:
         case S.CONTRADICTED:
             note = "M-Pesa first told us that it did not pay, and now that it did. We are asking."
             return [*steps, Step("Paid", StepState.NOW, note=note), *_next("Booked")]
+        case S.DOUBTED:
+            note = f"{view.words or 'M-Pesa contradicts itself.'} We are looking into it."
+            return [*steps, Step("Paid", StepState.NOW, note=note), *_next("Booked")]
         case S.FAILED:
             words = view.words or "M-Pesa did not pay."
             return [*steps, Step("Not paid", StepState.FAILED, view.state_since, words)]
@@ -111,6 +116,21 @@ def _advice(view: WithdrawalView) -> Advice | None:
                 "it is taken once M-Pesa has answered, without a fee.",
                 Tone.WARN,
             )
+        case S.DOUBTED:
+            return Advice(
+                "It may not have been paid",
+                "M-Pesa told us that it paid you, and contradicts itself now. If its message is on "
+                "the phone, all is well. If not, you need to do nothing: what was never paid comes "
+                "back to your treasury, the fee included, once that is certain.",
+                Tone.WARN,
+            )
+        case S.FAILED if view.code == UNPAID:
+            return Advice(
+                "Your money is in your treasury again",
+                "M-Pesa never made this payment. What had left for it was given back, our fee "
+                "included.",
+                Tone.NEUTRAL,
+            )
         case S.FAILED if view.purpose is None:
             return Advice(
                 "Your money is free again",
@@ -129,7 +149,7 @@ def _reserved(view: WithdrawalView) -> str:
     if view.purpose is not None:
         return ""
     total = view.amount + view.fee
-    held = view.state not in (*FINAL, S.CONTRADICTED)
+    held = view.state not in (*FINAL, S.CONTRADICTED, S.DOUBTED)
     return said("{} are reserved for it.", total) if held else ""
 
 
