@@ -17,9 +17,14 @@ from hazina.kernel.actor import Actor
 from hazina.kernel.errors import NotFound
 from hazina.kernel.money import KES, Money
 
+# A restored copy may know no attempt: then nobody knows when it was sent, but for one that was told
+# as paid, which was before it was doubted.
 FACTS = """
 SELECT w.state, w.state_since, w.amount, w.not_found, w.receipt,
-       min(a.started_at) AS sent_from, max(a.started_at) AS sent_to
+       coalesce(min(a.started_at),
+                CASE WHEN w.state = 'doubted' THEN w.requested_at END) AS sent_from,
+       coalesce(max(a.started_at),
+                CASE WHEN w.state = 'doubted' THEN w.state_since END) AS sent_to
 FROM withdrawals.withdrawal w LEFT JOIN withdrawals.attempt a ON a.subject_id = w.id
 WHERE w.id = $1 GROUP BY w.id
 """

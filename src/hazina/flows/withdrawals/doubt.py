@@ -19,16 +19,19 @@ from hazina.kernel.actor import SYSTEM
 
 UNLISTED, TURNED_UP = "unlisted", "turned_up"
 UNLISTED_WORDS = "M-Pesa told us that it was paid; its own statement does not show it."
-# How they were sent says when M-Pesa can have made them.
+# When they were sent says when M-Pesa can have made them. A house that was restored from a copy may
+# not know: between being asked for and being told as paid.
 SENT = """
-SELECT w.id, w.receipt, w.amount, s.sent_from, s.sent_to
+SELECT w.id, w.receipt, w.amount, coalesce(s.sent_from, w.requested_at) AS sent_from,
+       coalesce(s.sent_to, w.state_since) AS sent_to
 FROM withdrawals.withdrawal w
 CROSS JOIN LATERAL (SELECT min(a.started_at) AS sent_from, max(a.started_at) AS sent_to
                     FROM withdrawals.attempt a WHERE a.subject_id = w.id) s
 """
 PAID_BETWEEN = f"""
 {SENT} WHERE w.state = 'paid' AND w.requested_at >= $1 AND w.requested_at <= $3
-    AND s.sent_from >= $2 AND s.sent_to <= $3 ORDER BY w.id
+    AND coalesce(s.sent_from, w.requested_at) >= $2
+    AND coalesce(s.sent_to, w.state_since) <= $3 ORDER BY w.id
 """
 PAID_AS = f"{SENT} WHERE w.state = 'paid' AND w.id = $1"
 DOUBTED = f"{SENT} WHERE w.state = 'doubted' ORDER BY w.id"
