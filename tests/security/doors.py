@@ -21,6 +21,7 @@ class For(StrEnum):
     OPERATOR = "every operator"
     CLERK = "operators who do something: not auditors"
     KEEPER = "managers and administrators"
+    SERVICE = "any service"
     POSTER = "a service that may post"
     READER = "a service that may read"
     OPENER = "a service that may open accounts"
@@ -245,6 +246,7 @@ TABLE = {
         console GET /gold/lots/{lot_id}/topup
         console POST /gold/lots/{lot_id}/topup
     """,
+    For.SERVICE: "internal GET /internal/openapi.json",
     For.POSTER: "internal POST /internal/ledger/transfers",
     For.READER: """
         internal GET /internal/ledger/transfers/{transfer_id}

@@ -225,13 +225,13 @@ class Credentials:
     async def authenticate(
         self,
         claim: Claim,
-        scope: Scope,
+        scope: Scope | None,
         body: Callable[[], Awaitable[bytes]],
         ip: str | None,
         now: datetime,
     ) -> Credential:
         """This will say who signed this request, once: its nonce is used up. ``body`` is not read
-        before the rest is right.
+        before the rest is right. ``scope`` None: whatever the credential may do.
 
         Raises: CredentialRefused.
         """
@@ -239,7 +239,7 @@ class Credentials:
             found, sealed = await self._candidate(claim, ip, now)
             if not claim.is_signed_by(self._secret(found.id, sealed), await body()):
                 raise _Unproven("signature")
-            if scope not in found.scopes:
+            if scope is not None and scope not in found.scopes:
                 raise _Unproven(f"scope {scope.value}")
             await self._burn(claim, found, now)
         except _Unproven as why:

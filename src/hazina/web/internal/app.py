@@ -13,9 +13,10 @@ from hazina.desk.webkit.templates import Shell
 from hazina.infra.house import House
 from hazina.infra.tracing import FRAMEWORKS_OWN
 from hazina.web import vitals
+from hazina.web.description import install_description
 from hazina.web.edge import EdgePlan, HouseApp
 from hazina.web.errors import install_errors
-from hazina.web.internal import routes
+from hazina.web.internal import description, routes
 from hazina.web.shell import include
 
 BODY_LIMIT_BYTES = 8 * 1024 * 1024  # ten thousand transfers with all they may have
@@ -38,5 +39,7 @@ def create_internal_app(house: House, *, heads: Set[str] = frozenset()) -> FastA
     app.state.shell = Shell(name="internal", layout="", nav=(), practice=False)
     install_errors(app)
     include(app, vitals.router)
-    include(app, routes.router)
+    include(app, description.router)
+    include(app, routes.router, shown=True)
+    install_description(app, description.ABOUT, description.complete)
     return app

@@ -29,8 +29,9 @@ class Caller:
         return Namespace(self.credential.namespace_id)
 
 
-def signed(scope: Scope) -> Callable[[Request], Awaitable[Caller]]:
-    """A dependency that lets in who signed this request and has ``scope``; all others look alike.
+def signed(scope: Scope | None = None) -> Callable[[Request], Awaitable[Caller]]:
+    """A dependency that lets in who signed this request and has ``scope`` (None: any service); all
+    others look alike.
 
     Raises: CredentialRefused.
     """

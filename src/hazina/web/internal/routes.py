@@ -23,11 +23,12 @@ from hazina.ledger.history import History, StatementLine
 from hazina.ledger.service import Ledger
 from hazina.web.internal import wire
 from hazina.web.internal.books import results
+from hazina.web.internal.description import gives, takes
 from hazina.web.internal.door import Caller, signed
 
 M = TypeVar("M", bound=BaseModel)
 
-router = APIRouter(prefix="/internal/ledger", include_in_schema=False)
+router = APIRouter(prefix="/internal/ledger", tags=["ledger"])
 
 CanPost = Annotated[Caller, Depends(signed(Scope.POST))]
 CanRead = Annotated[Caller, Depends(signed(Scope.READ))]
@@ -44,7 +45,7 @@ class NoRunningBalance(Invalid):
     action = "Ask for the statement of an owner's account."
 
 
-@router.post("/transfers")
+@router.post("/transfers", openapi_extra=takes(wire.TransfersIn), responses=gives(wire.ResultsOut))
 async def post_transfers(me: CanPost) -> Response:
     """Book a batch: at most 10,000, in order, each with its own result."""
     asked = _read(wire.TransfersIn, me.body)
@@ -54,7 +55,7 @@ async def post_transfers(me: CanPost) -> Response:
     return _answer(wire.ResultsOut(results=await results(db, transfers, found)))
 
 
-@router.get("/transfers/{transfer_id}")
+@router.get("/transfers/{transfer_id}", responses=gives(wire.TransferOut))
 async def get_transfer(me: CanRead, transfer_id: UUID) -> Response:
     """One booked transfer of this namespace."""
     found = await find_transfer(me.house.db, transfer_id)
@@ -82,7 +83,7 @@ async def get_transfer(me: CanRead, transfer_id: UUID) -> Response:
     )
 
 
-@router.post("/accounts")
+@router.post("/accounts", openapi_extra=takes(wire.AccountsIn), responses=gives(wire.AccountsOut))
 async def open_accounts(me: CanOpen) -> Response:
     """Open those of a list that are not there yet; opening twice is harmless."""
     asked = _read(wire.AccountsIn, me.body).accounts
@@ -97,14 +98,16 @@ async def open_accounts(me: CanOpen) -> Response:
     return await _accounts(me, asked, refs)
 
 
-@router.post("/accounts/query")
+@router.post(
+    "/accounts/query", openapi_extra=takes(wire.AccountsIn), responses=gives(wire.AccountsOut)
+)
 async def query_accounts(me: CanRead) -> Response:
     """Which of a list are open, and their ids."""
     asked = _read(wire.AccountsIn, me.body).accounts
     return await _accounts(me, asked, me.namespace.accounts(asked))
 
 
-@router.post("/balances")
+@router.post("/balances", openapi_extra=takes(wire.AccountsIn), responses=gives(wire.BalancesOut))
 async def query_balances(me: CanRead) -> Response:
     """What each account of a list holds."""
     asked = _read(wire.AccountsIn, me.body).accounts
@@ -124,7 +127,7 @@ async def query_balances(me: CanRead) -> Response:
     return _answer(wire.BalancesOut(balances=answers))
 
 
-@router.get("/accounts/{account_id}/statement")
+@router.get("/accounts/{account_id}/statement", responses=gives(wire.StatementOut))
 async def get_statement(
     me: CanRead, account_id: UUID, limit: Limit = 50, cursor: Cursor = None
 ) -> Response:

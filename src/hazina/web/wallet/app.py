@@ -9,7 +9,8 @@ from hazina.identity.people import WALLET
 from hazina.infra.house import House, Manifest, NavItem
 from hazina.infra.settings import Mode
 from hazina.web import reference
-from hazina.web.api.app import install_api, install_description
+from hazina.web.api.app import ABOUT, install_api
+from hazina.web.description import install_description
 from hazina.web.shell import ShellPlan, include, include_pages, make_app
 from hazina.web.wallet import activity, components, door, guards, home, recovery, security
 
@@ -36,7 +37,7 @@ def create_wallet_app(
     )
     app = make_app(house, plan, manifests, heads)
     install_api(app, manifests)
-    install_description(app)
+    install_description(app, ABOUT)
     for manifest in manifests:
         for router in manifest.callbacks:
             include(app, router)
