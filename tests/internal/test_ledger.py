@@ -329,7 +329,8 @@ class TestOtherPeoplesMoney:
         await client.post([paid_in("alice", "1")])
 
         async def faults(tx: Tx) -> list[str]:
-            return await house.get(Proof).checks()[CLAIM](tx)
+            verdicts = await house.get(Proof).verify(tx)
+            return next(one.faults for one in verdicts if one.claim == CLAIM)
 
         crossed = [line for line in await house.db.run(faults) if "external" not in line]
         assert crossed == []

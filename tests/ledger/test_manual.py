@@ -25,7 +25,7 @@ class TestTheManual:
         assert stays == PASSING
 
     def test_lists_every_claim(self) -> None:
-        assert [claim for claim in Proof().checks() if f"\n- {claim}\n" not in PAGE] == []
+        assert [claim for claim in Proof().claims() if f"\n- {claim}\n" not in PAGE] == []
 
     async def test_example_comes_out_as_it_says(self, db: Database) -> None:
         books, wallet = Books(db), somebody()

@@ -11,7 +11,7 @@ from tests.conftest import Place
 from tests.ledger.books import OUTSIDE, Books, about, kes
 
 APPEND_ONLY = ["transfer", "transfer_metadata", "entry", "entry_unbounded", "transfer_refusal"]
-TABLES = [*APPEND_ONLY, "account", "asset"]
+TABLES = [*APPEND_ONLY, "account", "asset", "open_hold"]
 SOME_COLUMN = {"account": "purpose", "asset": "scale", "entry": "version"} | dict.fromkeys(
     ["entry_unbounded"], "debit"
 )

@@ -357,4 +357,5 @@ class TestBothProofs:
 def test_every_claim_is_continued_or_of_open_holds() -> None:
     from hazina.ledger.since import Since, claims_since
 
-    assert set(claims_since(Since(1, 1, START))) == set(claims.CLAIMS)
+    asked = [claim for question in claims_since(Since(1, 1, START), 1) for claim in question.claims]
+    assert sorted(asked) == sorted(claims.CLAIMS)

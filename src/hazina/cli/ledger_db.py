@@ -2,7 +2,7 @@
 more; the proof, whose verdict is remembered where the application's role can be had."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, redirect_stdout
 from dataclasses import dataclass
 from io import StringIO
@@ -191,16 +191,30 @@ async def _hash_of(tx: "Tx", block: int) -> bytes | None:
 async def _verdicts(
     db: "Database", tx: "Tx", proven: "Proven | None", *, quiet: bool
 ) -> "list[Verdict]":
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-    columns = (BarColumn(bar_width=20), MofNCompleteColumn(), TextColumn("{task.description}"))
+    from hazina.ledger.proof import about_how_many
+
+    columns = (
+        BarColumn(bar_width=20), MofNCompleteColumn(), TimeElapsedColumn(),
+        TextColumn("{task.description}"),
+    )  # fmt: skip
     hidden = quiet or not screen.console.is_terminal
     async with _proof(db) as proof:
+        if not hidden and (proven is None or not proven.block):
+            count = await about_how_many(tx)
+            screen.console.print(f"[dim]reading all of history: about {count:,} entries[/dim]")
         with Progress(*columns, console=screen.console, transient=True, disable=hidden) as bar:
-            task = bar.add_task("", total=len(proof.checks()), completed=-1)
-            return await proof.verify(
-                tx, lambda claim: bar.update(task, description=claim, advance=1), proven=proven
-            )
+            task = bar.add_task("", total=len(proof.claims()))
+            checked = 0
+
+            def next_claims(claims: Sequence[str]) -> None:
+                nonlocal checked
+                more = f" (and {len(claims) - 1} with it)" if claims[1:] else ""
+                bar.update(task, description=claims[0] + more, completed=checked)
+                checked += len(claims)
+
+            return await proof.verify(tx, next_claims, proven=proven)
 
 
 @asynccontextmanager

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from hazina.ledger.past import PastBalance
     from hazina.ledger.reading import AccountFacts, Side, TransferFacts
 
+WORTH_SAYING_MS = 100
 CSV_HEAD = [
     "number", "booked_at", "transfer_id", "kind", "code", "reference_type", "reference_id",
     "asset", "change", "balance", "held",
@@ -23,7 +24,10 @@ CSV_HEAD = [
 
 
 def proof_json(answer: "Answer") -> dict[str, object]:
-    claims = [{"claim": v.claim, "holds": v.holds, "faults": v.faults} for v in answer.verdicts]
+    claims = [
+        {"claim": v.claim, "holds": v.holds, "faults": v.faults, "took_ms": v.took_ms}
+        for v in answer.verdicts
+    ]
     return {
         "since_block": answer.since,
         "to_block": answer.upto,
@@ -38,8 +42,10 @@ def show_proof(answer: "Answer") -> None:
     from hazina.ledger.proof import MAX_LINES
 
     table = screen.plain_table("", "Claim")
+    table.add_column("", justify="right", style="dim")
     for verdict in answer.verdicts:
-        table.add_row("[green]✓[/green]" if verdict.holds else "[red]✗[/red]", verdict.claim)
+        took = f"{verdict.took_ms:,} ms" if verdict.took_ms >= WORTH_SAYING_MS else ""
+        table.add_row("[green]✓[/green]" if verdict.holds else "[red]✗[/red]", verdict.claim, took)
         for fault in verdict.faults:
             table.add_row("", f"[red]{escape(fault)}[/red]")
         if len(verdict.faults) == MAX_LINES:

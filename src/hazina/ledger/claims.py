@@ -6,6 +6,8 @@ history; ``since`` continues them from the last verdict, and ``proof`` runs eith
 
 # ruff: noqa: S608 - every part of these queries stands in this file or in sealing
 
+from dataclasses import dataclass
+
 from hazina.ledger.sealing import CHECKPOINTS, HEADER, LEAF, NO_BLOCK
 
 TWO_SIDES = "debits equal credits in every asset"
@@ -16,6 +18,7 @@ HELD_FOLLOWS = "what every entry says is held follows from the holds"
 COUNTERS = "every account stands where its entries say"
 FLOORS = "no bounded account is below its floor, holds counted"
 HOLDS = "what accounts hold is what open holds say"
+LISTED = "every open hold that was sealed is on the list of open holds"
 ACTS_END = "every act on a hold keeps to its accounts, its amount and its end"
 GIVEN_BACK = "what was given back never passes its original, and a group is reversed whole"
 CLASSES = "a group has one class, and real never meets paper"
@@ -23,6 +26,20 @@ PER_USER = "what a user was credited less debited is available, locked or pendin
 BLOCKS = "every block holds what was sealed and follows from the one before"
 IN_BLOCKS = "every transfer up to the last block is in its block"
 CHECKPOINTS_ADD_UP = "every checkpoint is the one before and what its block moved"
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One query for one claim or several; its lines are (place among ``claims``, fault)."""
+
+    claims: tuple[str, ...]
+    sql: str
+
+    @classmethod
+    def one(cls, claim: str, sql: str, most: int) -> "Question":
+        """This will ask for the lines of ``sql`` that contradict one claim, at most so many."""
+        return cls((claim,), f"SELECT 0, q.* FROM ({sql} LIMIT {most}) q")
+
 
 # Of account a: a new debit that went below the credit line in force. A line that is lowered or ends
 # leaves what was used before as it is. Booked time runs at most a batch ahead of what was decided.
@@ -42,7 +59,7 @@ SELECT t.id, CASE WHEN t.kind = 'void_pending' OR t.keep_rest THEN t.amount
 FROM ledger.transfer t JOIN ledger.transfer p ON p.id = t.pending_id
 """
 OPEN_HOLDS = """
-SELECT p.id, p.debit_key, p.credit_key, p.reference_type, p.reference_id, p.booked_at,
+SELECT p.id, p.debit_key, p.credit_key, p.reference_type, p.reference_id, p.tx,
        p.amount - coalesce(sum(t.amount) FILTER (WHERE t.kind = 'post_pending'), 0) AS rest
 FROM ledger.transfer p LEFT JOIN ledger.transfer t ON t.pending_id = p.id
 WHERE p.kind = 'pending'
@@ -50,6 +67,33 @@ GROUP BY p.id
 HAVING NOT coalesce(bool_or(t.kind = 'void_pending' OR NOT t.keep_rest), false)
    AND p.amount > coalesce(sum(t.amount) FILTER (WHERE t.kind = 'post_pending'), 0)
 """
+LAST_SEALED = """
+coalesce((SELECT b.last_tx FROM ledger.block b ORDER BY b.number DESC LIMIT 1), '0')
+"""
+
+
+def listed_holds(last_tx: int) -> str:
+    """The same holds by the list that sealing keeps, and what was opened after ``last_tx``, up to
+    which all is sealed: a look into an index for each, however many have ended."""
+    return f"""
+        SELECT p.id, p.debit_key, p.credit_key, p.reference_type, p.reference_id, p.tx,
+               p.amount - coalesce(x.posted, 0) AS rest
+        FROM (SELECT h.id FROM ledger.open_hold h
+              UNION
+              SELECT n.id
+              FROM (SELECT t.id, t.kind FROM ledger.transfer t
+                    WHERE t.tx > '{last_tx}'::xid8 OFFSET 0) n  -- not by the index of all holds
+              WHERE n.kind = 'pending') l
+        CROSS JOIN LATERAL (SELECT * FROM ledger.transfer p
+                            WHERE p.id = l.id AND p.kind = 'pending' OFFSET 0) p
+        CROSS JOIN LATERAL (
+            SELECT sum(t.amount) FILTER (WHERE t.kind = 'post_pending') AS posted,
+                   bool_or(t.kind = 'void_pending' OR NOT t.keep_rest) AS ended
+            FROM ledger.transfer t WHERE t.pending_id = p.id OFFSET 0) x
+        WHERE x.ended IS NOT TRUE AND p.amount > coalesce(x.posted, 0)
+    """
+
+
 ENTRIES = """
 SELECT e.account_key, e.transfer_id, e.debit, e.credit, e.booked_at FROM ledger.entry e
 UNION ALL
@@ -156,18 +200,20 @@ def blocks(since: int) -> str:
     """
 
 
-def in_blocks(since: int) -> str:
+def in_blocks(since: int, last_tx: int = 0) -> str:
     """Each block is all transfers of its transactions: one written into sealed history later, or
-    by hand below the last block, is in none."""
+    by hand below the last block, is in none. ``last_tx``: where block ``since`` ends."""
     return f"""
-        SELECT format('block %s: transfer %s is of its time and not in it', b.number, t.id)
-        FROM ledger.block b
-        CROSS JOIN LATERAL (SELECT t.id FROM ledger.transfer t
-                            WHERE t.tx > b.after_tx AND t.tx <= b.last_tx OFFSET 0) t
-        LEFT JOIN ledger.block_transfer q
-            ON q.block = b.number AND q.transfer_id = t.id AND q.block > {since}
-        WHERE b.number > {since} AND q.block IS NULL
-        ORDER BY b.number, t.id
+        SELECT format('block %s: transfer %s is of its time and not in it', f.number, f.id)
+        FROM (
+            SELECT t.id, (SELECT b.number FROM ledger.block b WHERE b.last_tx >= t.tx
+                          ORDER BY b.last_tx LIMIT 1) AS number
+            FROM ledger.transfer t
+            LEFT JOIN ledger.block_transfer q ON q.transfer_id = t.id AND q.block > {since}
+            LEFT JOIN ledger.block b ON b.number = q.block
+            WHERE t.tx > '{last_tx}'::xid8 AND t.tx <= {LAST_SEALED}
+              AND (b.number IS NULL OR t.tx <= b.after_tx OR t.tx > b.last_tx)) f
+        ORDER BY f.number, f.id
     """
 
 
@@ -195,6 +241,22 @@ def checkpoints_add_up(since: int) -> str:
           AND (k.debits IS DISTINCT FROM coalesce(k.was_debits, 0) + m.debit
                OR k.credits IS DISTINCT FROM coalesce(k.was_credits, 0) + m.credit)
         ORDER BY coalesce(k.block, m.block)
+    """
+
+
+def holds(of: str) -> str:
+    """Every bounded account, by what ``of`` says is open: all of it, or what is listed."""
+    return f"""
+        WITH h AS MATERIALIZED ({of}), s AS (
+            SELECT u.key, sum(u.held) AS held, sum(u.incoming) AS incoming
+            FROM (SELECT h.debit_key AS key, h.rest AS held, 0 AS incoming FROM h
+                  UNION ALL SELECT h.credit_key, 0, h.rest FROM h) u GROUP BY 1)
+        SELECT format('account %s (%s %s): held %s, open holds %s; incoming %s, open holds %s',
+                      a.id, a.purpose, a.asset, a.debits_pending, coalesce(s.held, 0),
+                      a.credits_pending, coalesce(s.incoming, 0))
+        FROM ledger.account a LEFT JOIN s ON s.key = a.key
+        WHERE a.bounded AND (a.debits_pending <> coalesce(s.held, 0)
+                             OR a.credits_pending <> coalesce(s.incoming, 0))
     """
 
 
@@ -285,17 +347,11 @@ CLAIMS = {
                AND (NOT a.credit OR EXISTS ({BEYOND_CREDIT}))
                OR a.debits_pending < 0 OR a.credits_pending < 0)
     """,
-    HOLDS: f"""
-        SELECT format('account %s (%s %s): held %s, open holds %s; incoming %s, open holds %s',
-                      a.id, a.purpose, a.asset, a.debits_pending, coalesce(o.amount, 0),
-                      a.credits_pending, coalesce(i.amount, 0))
-        FROM ledger.account a
-        LEFT JOIN (SELECT h.debit_key, sum(h.rest) AS amount FROM ({OPEN_HOLDS}) h GROUP BY 1) o
-               ON o.debit_key = a.key
-        LEFT JOIN (SELECT h.credit_key, sum(h.rest) AS amount FROM ({OPEN_HOLDS}) h GROUP BY 1) i
-               ON i.credit_key = a.key
-        WHERE a.bounded AND (a.debits_pending <> coalesce(o.amount, 0)
-                             OR a.credits_pending <> coalesce(i.amount, 0))
+    HOLDS: holds(OPEN_HOLDS),
+    LISTED: f"""
+        SELECT format('hold %s of %s %s', h.id, h.reference_type, h.reference_id)
+        FROM ({OPEN_HOLDS}) h LEFT JOIN ledger.open_hold l ON l.id = h.id
+        WHERE l.id IS NULL AND h.tx <= {LAST_SEALED}
     """,
     ACTS_END: """
         SELECT format('act %s on hold %s: number %s, %s of %s', t.id, t.pending_id,

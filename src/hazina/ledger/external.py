@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from hazina.infra.db import Row, Tx
+from hazina.infra.db import Row
 from hazina.kernel.money import ASSETS, Asset, Money
 from hazina.ledger.chart import AccountRef, Purpose
 from hazina.ledger.core import Balance, TransferKind
@@ -50,19 +50,18 @@ WHERE t.id = $1
 # (id): references of holds between external accounts. Whether somebody still needs such a hold is
 # known outside; that it is not one of ours that lost its owner, here.
 LIVING = """
-SELECT t.reference_id AS id FROM ledger.transfer t
-JOIN ledger.account d ON d.key = t.debit_key JOIN ledger.account c ON c.key = t.credit_key
-WHERE t.reference_type = 'external' AND t.kind = 'pending'
+SELECT h.reference_id AS id FROM open_hold h
+JOIN ledger.account d ON d.key = h.debit_key JOIN ledger.account c ON c.key = h.credit_key
+WHERE h.reference_type = 'external'
   AND d.purpose LIKE 'external:%' AND c.purpose LIKE 'external:%'
 """
 CLAIM = "what other institutions keep here meets nothing of the house's"
 MIXED = """
 SELECT format('transfer %s: from %s to %s as %s', t.id, d.purpose, c.purpose, t.reference_type)
-FROM ledger.transfer t
+FROM {transfers} t
 JOIN ledger.account d ON d.key = t.debit_key JOIN ledger.account c ON c.key = t.credit_key
 WHERE (d.purpose LIKE 'external:%') <> (c.purpose LIKE 'external:%')
    OR (d.purpose LIKE 'external:%') <> (t.reference_type = 'external')
-LIMIT 20
 """
 
 
@@ -145,11 +144,6 @@ async def find_transfer(reader: Reader, id_: UUID) -> ExternalTransfer | None:
         reference=row["reference_id"],
         booked_at=row["booked_at"],
     )
-
-
-async def check_apart(tx: Tx) -> list[str]:
-    """Transfers that contradict ``CLAIM``."""
-    return [row[0] for row in await tx.fetch(MIXED)]
 
 
 def _sides(row: Row) -> Sides:

@@ -25,7 +25,7 @@ def build(house: House) -> None:
     house.put(History(house.db))
     house.put(proof)
     proof.add_owner(external.REFERENCE_TYPE, external.LIVING)
-    proof.add(external.CLAIM, external.check_apart)
+    proof.add_of_transfers(external.CLAIM, external.MIXED)
     batcher = Batcher(house.db, ledger, queue_limit=house.settings.ledger_queue)
     house.put(batcher)
     house.on_close(batcher.close)

@@ -129,6 +129,8 @@ INSERT INTO ledger.block (number, format, previous, after_tx, last_tx, first_id,
 SELECT b.*, {HEADER} FROM b
 RETURNING number, size, hash
 """
+# Which holds are open, as of the block: the proof reads them, not all that ever were.
+FOLLOW_HOLDS = "SELECT ledger.follow_holds($1::xid8, $2::xid8)"
 # The first unsealed transfer in the order of sealing: others may be older, but hardly.
 LAG = """
 SELECT extract(epoch FROM clock_timestamp() - t.booked_at)::integer AS age, t.id,
@@ -242,6 +244,7 @@ async def seal(tx: Tx, size: int = BLOCK_SIZE) -> Sealed | None:
         return None
     made = await tx.fetchrow(SEAL, after, until, number, previous)
     assert made is not None
+    await tx.execute(FOLLOW_HOLDS, after, until)
     return Sealed(made["number"], made["size"], bytes(made["hash"]))
 
 
