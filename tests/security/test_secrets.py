@@ -94,6 +94,22 @@ async def test_a_secret_is_nowhere_but_where_it_is_meant(
     assert MEANT - found == set(), "what is no longer there is no longer meant"
     for line in terminal.getvalue().splitlines():
         json.loads(line)
+    await nothing_for_reports(fresh_place, story)
+
+
+async def nothing_for_reports(place: Place, story: Story) -> None:
+    """Whoever reads for reports sees none of them anywhere, M-Pesa's own ids included."""
+    subscriber = story.secrets["phone, local"][1:]
+    seen = await dumped_to_reader(place)
+    assert {"deposits.deposit", "infra.inbox", "withdrawals.withdrawal"} <= set(seen)
+    found = {
+        (name, table)
+        for name, secret in (story.secrets | {"subscriber": subscriber}).items()
+        for table, text in seen.items()
+        for form in (secret, secret.encode().hex())
+        if form.lower() in text.lower()
+    }
+    assert found == set()
 
 
 async def told(world: World) -> Story:
@@ -205,6 +221,31 @@ async def seen_by_others(world: World, story: Story) -> None:
     async with httpx.AsyncClient(base_url=world.wallet) as http:
         for path in ("/metrics", "/openapi.json", "/docs", "/readyz", "/login"):
             story.others.append((await http.get(path)).text)
+
+
+async def dumped_to_reader(place: Place) -> dict[str, str]:
+    """Every column of every table that the role for reports may read, as text."""
+    db = await Database.connect(place.readonly, size=1)
+    try:
+        tables = await db.fetch(
+            """
+            SELECT c.oid::regclass::text AS name, string_agg(quote_ident(a.attname), ', ') AS columns
+            FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+            JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+            WHERE c.relkind IN ('r', 'p', 'v') AND n.nspname NOT LIKE 'pg\\_%'
+                AND n.nspname <> 'information_schema'
+                AND has_schema_privilege(n.oid, 'USAGE')
+                AND has_column_privilege(c.oid, a.attnum, 'SELECT')
+            GROUP BY c.oid
+            """
+        )
+        found = {}
+        for row in tables:
+            sql = f"SELECT row({row['columns']})::text AS text FROM {row['name']}"
+            found[row["name"]] = "\n".join(line["text"] for line in await db.fetch(sql))
+        return found
+    finally:
+        await db.close()
 
 
 async def dumped(place: Place) -> dict[str, str]:
