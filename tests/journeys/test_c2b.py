@@ -7,7 +7,7 @@ import pytest
 from hazina.kernel.outcome import Accepted
 from hazina.rails.receipts import ReceiptRail
 from hazina.simulators.daraja import SimConfig
-from tests.journeys.paying import account_of, in_step, pay, payment, registered
+from tests.journeys.paying import account_of, back, in_step, pay, payment, registered
 from tests.journeys.world import World, one
 
 LATER = timedelta(minutes=14)  # a person's access token lasts fifteen
@@ -52,6 +52,28 @@ class TestAPaymentToACustomersNumber:
         await in_step(world)
         await world.sweep()
         assert await world.balances(person) == {"KES": ("150.00", "0.00")}
+
+    async def test_that_shows_hours_late_in_m_pesas_list_is_found_in_it(self, world: World) -> None:
+        """The list is empty for five hours, and has then what was paid in the first of them."""
+        await registered(world)
+        person = await world.customer()
+        await pay(world, person.phone, await account_of(person), "10")
+        world.clock.advance(LATER)
+        await in_step(world)
+        await world.sweep()
+        await world.fault("callback_never", operation="c2b")
+        await world.fault("pull_empty", operation="pull", count=None)
+        await pay(world, person.phone, await account_of(person), "20")
+        for _ in range(5):
+            world.clock.advance(timedelta(hours=1))
+            await in_step(world)
+            await world.sweep()
+        await world.sim.delete("/sim/faults")
+        world.clock.advance(timedelta(hours=1))
+        await in_step(world)
+        await world.sweep()
+        await world.settle(late=False)
+        assert await world.balances(await back(person)) == {"KES": ("30.00", "0.00")}
 
 
 class TestASender:

@@ -127,6 +127,23 @@ class TestMoneyIn:
             await desk.approve(asked, desk.second)
         assert await left_in_suspense(world) == 50_000
 
+    async def test_is_not_asked_for_where_the_account_is_closed(
+        self, world: World, desk: Desk
+    ) -> None:
+        """No phone rings for money that could be booked nowhere; a frozen account takes it."""
+        await stocked(world, "100")
+        frozen, closed = await world.customer(), await world.customer()
+        await stop(world, frozen, "freeze")
+        await stop(world, closed, "close")
+        await deposit(world, frozen)
+        for path in ("/wallet/deposits", "/gold/trade/buy"):
+            answer = await closed.post(path, amount_kes="2000")
+            assert answer.status_code == 403, answer.text
+            assert answer.json()["error"]["code"] == "account_closed"
+        await world.work()
+        assert (await world.handset(frozen.phone))["prompt"] is not None
+        assert (await world.handset(closed.phone))["prompt"] is None
+
 
 class TestMoneyBack:
     async def test_of_a_payout_that_fails_is_free_again_in_a_frozen_account(

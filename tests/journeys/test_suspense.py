@@ -197,6 +197,21 @@ class TestAPromptPaidWithAnotherAmount:
         assert await state(person, deposit_id) == "failed"
         assert await told(person) == ["payment_allocated", "deposit_suspended"]
 
+    async def test_and_given_to_somebody_else_says_so_to_who_asked(
+        self, world: World, desk: Desk
+    ) -> None:
+        person, deposit_id, found = await mispaid(world)
+        other = await world.customer()
+        await desk.approve(
+            await desk.allocate(found["id"], other.username, desk.first), desk.second
+        )
+        await world.settle()
+        assert await world.balances(other) == {"KES": ("499.00", "0.00")}
+        assert await told(other) == ["payment_allocated"]
+        assert await told(person) == ["deposit_given_away", "deposit_suspended"]
+        words = (await person.get(f"/wallet/deposits/{deposit_id}"))["words"]
+        assert words.endswith("Two persons decided that it is another customer's.")
+
     async def test_and_sent_back_says_so_to_who_asked(self, world: World, desk: Desk) -> None:
         person, deposit_id, found = await mispaid(world)
         await desk.approve(await desk.send_back(found["id"], desk.first), desk.second)

@@ -229,7 +229,8 @@ async def dumped_to_reader(place: Place) -> dict[str, str]:
     try:
         tables = await db.fetch(
             """
-            SELECT c.oid::regclass::text AS name, string_agg(quote_ident(a.attname), ', ') AS columns
+            SELECT c.oid::regclass::text AS name,
+                string_agg(quote_ident(a.attname), ', ') AS columns
             FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
             JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
             WHERE c.relkind IN ('r', 'p', 'v') AND n.nspname NOT LIKE 'pg\\_%'

@@ -87,9 +87,9 @@ WHERE a.owner_id = $1 AND a.bounded
 ORDER BY a.asset, a.purpose
 """
 
-STOPPED = """
+IN_STATE = """
 SELECT a.purpose, a.asset, a.owner_id FROM ledger.account a
-WHERE a.owner_id = ANY ($1::uuid[]) AND a.state <> 'open'
+WHERE a.owner_id = ANY ($1::uuid[]) AND a.state = ANY ($2)
 """
 
 
@@ -193,9 +193,18 @@ class Ledger:
 
     async def list_stopped(self, reader: Reader, refs: Sequence[AccountRef]) -> set[AccountRef]:
         """Those of ``refs`` that are frozen or closed: nothing can be debited there."""
+        return await self._in_state(reader, refs, ["frozen", "closed"])
+
+    async def list_closed(self, reader: Reader, refs: Sequence[AccountRef]) -> set[AccountRef]:
+        """Those of ``refs`` that are closed: nothing can be booked there for ever."""
+        return await self._in_state(reader, refs, ["closed"])
+
+    async def _in_state(
+        self, reader: Reader, refs: Sequence[AccountRef], states: Sequence[str]
+    ) -> set[AccountRef]:
         named = {(r.purpose.value, r.asset.code, r.owner): r for r in refs}
         owners = [r.owner for r in refs]
-        rows = await reader.fetch(STOPPED, owners)
+        rows = await reader.fetch(IN_STATE, owners, states)
         found = {(row["purpose"], row["asset"], row["owner_id"]) for row in rows}
         return {named[key] for key in found & named.keys()}
 

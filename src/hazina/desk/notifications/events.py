@@ -27,7 +27,10 @@ SAYINGS: dict[str, tuple[Saying, ...]] = {
     "deposit.rejected": (Saying("deposit_failed", _OWN),),
     "deposit.mispaid": (Saying("deposit_suspended", {"code": "mispaid"}),),
     # Whom it was given to hears it as ``payment.allocated``.
-    "deposit.resolved": (Saying("deposit_sent_back", {"ending": "sent_back"}),),
+    "deposit.resolved": (
+        Saying("deposit_sent_back", {"ending": "sent_back"}),
+        Saying("deposit_given_away", {"ending": "given_away"}),
+    ),
     "withdrawal.paid": (Saying("withdrawal_paid", _OWN),),
     "withdrawal.failed": (Saying("withdrawal_failed", _OWN),),
     "withdrawal.rejected": (Saying("withdrawal_failed", _OWN),),

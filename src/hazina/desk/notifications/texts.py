@@ -102,6 +102,22 @@ TEMPLATES: dict[str, Template] = {
             ),
         ),
     ),
+    "deposit_given_away": _money(
+        (
+            "{amount} went to another account",
+            (
+                "Two of us have looked: the {amount} that we kept aside, receipt {receipt}, is"
+                " another customer's and was given to them. If that is wrong, tell us."
+            ),
+        ),
+        (
+            "{amount} zimeenda kwenye akaunti nyingine",
+            (
+                "Wawili wetu tumekagua: {amount} tulizoziweka kando, risiti {receipt}, ni za mteja"
+                " mwingine na amepewa. Kama si sawa, tuambie."
+            ),
+        ),
+    ),
     "deposit_sent_back": _money(
         (
             "{amount} sent back",

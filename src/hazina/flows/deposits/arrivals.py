@@ -39,13 +39,15 @@ VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (receipt) DO NOTHING RETURNING true
 class Resolution(StrEnum):
     """How shillings that were paid otherwise than asked left suspense."""
 
-    GIVEN = "given"  # two persons gave them to a customer
+    GIVEN = "given"  # two persons gave them to who had asked to pay
+    GIVEN_AWAY = "given_away"  # two persons gave them to another customer
     SENT_BACK = "sent_back"  # they went back to who paid
 
 
 OPEN_WORDS = "We are looking into it."  # ends the words of a deposit that waits for a person
 ENDINGS = {
     Resolution.GIVEN: "Two persons decided whose it is.",
+    Resolution.GIVEN_AWAY: "Two persons decided that it is another customer's.",
     Resolution.SENT_BACK: "M-Pesa sent it back to who paid it.",
 }
 

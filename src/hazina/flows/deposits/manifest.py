@@ -48,6 +48,7 @@ def build(house: House) -> None:
         house.settings,
         house.get(Jobs),
         house.get(Limits),
+        house.get(Ledger),
         house.get(Customers),
         house.get(Vault),
         house.get(CustomerVault),

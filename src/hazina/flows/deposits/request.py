@@ -25,6 +25,8 @@ from hazina.kernel.errors import Kind, NotFound, Refusal
 from hazina.kernel.ids import new_id, parse_id, wire_id
 from hazina.kernel.money import KES, Money
 from hazina.kernel.page import Page
+from hazina.ledger.chart import customer
+from hazina.ledger.service import Ledger
 
 ADVANCE = "deposit.advance"
 LIMIT_KIND = "deposit"
@@ -55,6 +57,15 @@ class PromptUnresolved(Refusal):
     action = "Wait until it is settled, or use another amount."
 
 
+class AccountClosed(Refusal):
+    """Nothing can be booked to the customer's shillings any more: no phone is asked for them."""
+
+    code = "account_closed"
+    kind = Kind.FORBIDDEN
+    message = "This account is closed: nothing can be paid into it."
+    action = "Contact support."
+
+
 class Deposits:
     """What other slices and the shells may ask of deposits."""
 
@@ -63,6 +74,7 @@ class Deposits:
         settings: Settings,
         jobs: Jobs,
         limits: Limits,
+        ledger: Ledger,
         customers: Customers,
         vault: Vault,
         sealed: CustomerVault,
@@ -71,6 +83,7 @@ class Deposits:
         self._settings = settings
         self._jobs = jobs
         self._limits = limits
+        self._ledger = ledger
         self._customers = customers
         self._vault = vault
         self._sealed = sealed
@@ -91,10 +104,12 @@ class Deposits:
         """This will write a deposit down and queue its prompt. ``phone`` empty: the customer's own.
 
         Does not post. Locks the day's limit row. Raises: AmountInvalid, AmountOutOfRange,
-        PhoneInvalid, PromptOpen, PromptUnresolved, DailyLimitReached, RailStopped.
+        PhoneInvalid, PromptOpen, PromptUnresolved, DailyLimitReached, RailStopped, AccountClosed.
         """
         check_deposit(amount, self._settings)
         await self._switches.require(tx, Switch.MPESA_IN)
+        if await self._ledger.list_closed(tx, [customer(customer_id, KES)]):
+            raise AccountClosed
         number = await self._phone(tx, customer_id, phone)
         index = self._vault.blind_index(number.e164, purpose="deposits.deposit.phone")
         await self._refuse_second_prompt(tx, index, amount)

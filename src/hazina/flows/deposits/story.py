@@ -31,6 +31,7 @@ FINAL = (S.PAID, S.SUSPENDED, S.TAKEN_BACK, S.FAILED)
 RESOLVED: dict[str, tuple[str, Tone]] = {
     "mispaid": ("Settled by our team", Tone.NEUTRAL),
     "given": ("Settled by our team", Tone.NEUTRAL),
+    "given_away": ("Settled by our team", Tone.NEUTRAL),
     "sent_back": ("Sent back", Tone.NEUTRAL),
 }
 
@@ -75,7 +76,7 @@ def story(view: DepositView, events: Sequence[Row], *, credited: bool) -> Story:
         _advice(view, credited=credited),
         ring,
         view.state in FINAL,
-        view.state is S.FAILED and view.code not in ("given", "mispaid"),
+        view.state is S.FAILED and view.code not in ("given", "given_away", "mispaid"),
     )
 
 

@@ -1,8 +1,9 @@
 """Reading M-Pesa's own list of what was paid to us: it brings what notices lost.
 
-Every 15 minutes the last two hours, or back to the oldest prompt of which nobody knows the ending;
-after an outage all it has, 48 hours. How far it was read without a gap is kept, so that "it is not
-in the list" can be said of a moment.
+Every 15 minutes the last two hours; back to where it last had anything in it, since a list that is
+empty for hours may only be late; or back to the oldest prompt of which nobody knows the ending. It
+shows 48 hours and no more: a longer gap is an alarm, and M-Pesa's statement fills it. How far it
+was read without a gap is kept, so that "it is not in the list" can be said of a moment.
 """
 
 from datetime import datetime, timedelta
@@ -49,13 +50,7 @@ class Puller:
 
     async def read(self, until: datetime) -> int | None:
         """This will say how many lines were read; None when M-Pesa gave no whole list."""
-        shortcode = self._rail.shortcode
-        read_to = await self._db.fetchval(sql.READ_TO, shortcode)
-        usual = read_to is not None and read_to >= until - USUAL + SETTLING
-        since = until - (USUAL if usual else MOST)
-        # A payment may show in the list later than it should: as long as a prompt waits for one.
-        if oldest := await deposits.oldest_unlisted(self._db, until - MOST):
-            since = max(min(since, oldest - SETTLING), until - MOST)
+        shortcode, since = self._rail.shortcode, await self._since(until)
         offset, lines, seen = 0, 0, set[str]()
         for _ in range(MOST_PAGES):
             outcome = await self._rail.pull(since, until, offset)
@@ -78,5 +73,23 @@ class Puller:
         else:
             return None
         now = self._clock.now()
-        await self._db.run(lambda tx: tx.execute(sql.HAS_READ, shortcode, until - SETTLING, now))
+        read_to = until - SETTLING
+        answered_to = read_to if offset else None
+        await self._db.run(
+            lambda tx: tx.execute(sql.HAS_READ, shortcode, read_to, now, answered_to)
+        )
         return lines
+
+    async def _since(self, until: datetime) -> datetime:
+        """From where on it has to be read."""
+        earliest = until - MOST
+        read = await self._db.fetchrow(sql.READ, self._rail.shortcode)
+        if read is None:
+            return earliest
+        if read["read_to"] < earliest:
+            UNREAD.ring("M-Pesa's list no longer shows all that came", since=str(read["read_to"]))
+        last = min(read["read_to"], read["answered_to"] or earliest)
+        # A payment may show in the list later than it should: as long as a prompt waits for one.
+        oldest = await deposits.oldest_unlisted(self._db, earliest)
+        since: datetime = min(until - USUAL, last - SETTLING, (oldest or until) - SETTLING)
+        return max(since, earliest)

@@ -55,9 +55,10 @@ UPDATE receipts.payment SET not_found = not_found + 1 WHERE id = $1
 FOUND = "UPDATE receipts.payment SET not_found = 0 WHERE id = $1"
 READ_TO = "SELECT read_to FROM receipts.pulled WHERE shortcode = $1"
 HAS_READ = """
-INSERT INTO receipts.pulled (shortcode, read_to, read_at) VALUES ($1, $2, $3)
+INSERT INTO receipts.pulled (shortcode, read_to, read_at, answered_to) VALUES ($1, $2, $3, $4)
 ON CONFLICT (shortcode) DO UPDATE
-    SET read_to = greatest(pulled.read_to, excluded.read_to), read_at = excluded.read_at
+    SET read_to = greatest(pulled.read_to, excluded.read_to), read_at = excluded.read_at,
+        answered_to = greatest(pulled.answered_to, excluded.answered_to)
 """
 OPEN = """
 SELECT * FROM receipts.payment
@@ -81,7 +82,7 @@ DUE_NOW = """
 UPDATE receipts.payment SET next_attempt_at = $2 WHERE id = $1 AND state = 'incoming'
 """
 ORDERS_OF = "SELECT id FROM receipts.return_order WHERE payment_id = $1 ORDER BY id"
-READ = "SELECT read_to, read_at FROM receipts.pulled WHERE shortcode = $1"
+READ = "SELECT read_to, read_at, answered_to FROM receipts.pulled WHERE shortcode = $1"
 STATEMENTS = """
 SELECT id, covers_from, covers_to, complete, lines, imported_by, imported_at
 FROM receipts.statement WHERE id < $2 ORDER BY id DESC LIMIT $1

@@ -185,7 +185,7 @@ class Suspense:
             note=approval.reason[:300],
             changes=changes,
         )
-        await self._resolve(tx, row, Resolution.GIVEN, actor, now)
+        await self._resolve(tx, row, await self._given(tx, row, owner), actor, now)
         await self._emit(tx, row, PaymentEvent.ALLOCATED, now, owner)
         await self._post(tx, transfers, actor)
 
@@ -219,6 +219,11 @@ class Suspense:
         if found is None:
             raise NotFound
         return await ORDERS.lock(tx, found)
+
+    async def _given(self, tx: Tx, row: Row, owner: UUID) -> Resolution:
+        """Whoever asked to pay hears it where their shillings become somebody else's."""
+        asked = row["deposit_id"] and await self._arrivals.owner_of(tx, row["deposit_id"])
+        return Resolution.GIVEN if asked in (None, owner) else Resolution.GIVEN_AWAY
 
     async def _resolve(
         self, tx: Tx, row: Row, ending: Resolution, actor: Actor, now: datetime

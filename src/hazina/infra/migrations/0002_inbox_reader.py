@@ -1,4 +1,4 @@
-"""What a stranger sent is not for reports: it has phones, and the addresses that callbacks come to."""
+"""What strangers sent is not for reports: it has phones, and the addresses callbacks come to."""
 
 from alembic import op
 
