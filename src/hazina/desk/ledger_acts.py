@@ -13,6 +13,7 @@ from hazina.identity.people import Operator
 from hazina.infra.audit import Audit
 from hazina.infra.db import Tx
 from hazina.kernel.actor import Actor, ActorKind
+from hazina.kernel.clock import EAT
 from hazina.kernel.errors import Invalid
 from hazina.kernel.money import ASSETS, Money
 from hazina.ledger.accounts import Accounts
@@ -85,19 +86,19 @@ class LedgerActs:
         operator: Operator,
         actor: Actor,
         now: datetime,
+        named: str = "",
     ) -> Approval:
         """This will ask a second person to let the account fall ``limit`` below zero for a time;
-        nothing ends credit. Raises also as ``Approvals.request``, and NoSuchAccount."""
+        nothing ends credit. ``named`` is what people call the account. Raises also as
+        ``Approvals.request``, and NoSuchAccount."""
         if limit.units < 0 or limit.asset != ref.asset:
             raise Invalid.field("limit", "Credit is an amount of the account's asset.")
         if ends_at is not None and ends_at <= max(starts_at, now):
             raise Invalid.field("ends_at", "Credit ends after it has begun, and after now.")
         account = await account_facts(tx, ref)
-        until = "without an end" if ends_at is None else f"until {ends_at:%F %R %Z}"
-        summary = (
-            f"Credit of {limit} for {ref.purpose.value} {ref.owner}"
-            f" from {starts_at:%F %R %Z}, {until}"
-        )
+        until = "without an end" if ends_at is None else f"until {_spoken(ends_at)}"
+        called = named or f"{ref.purpose.value} {ref.owner}"
+        summary = f"Credit of {limit} for {called} from {_spoken(starts_at)}, {until}"
         facts = {
             "purpose": ref.purpose.value,
             "asset": ref.asset.code,
@@ -117,7 +118,8 @@ class LedgerActs:
         more. Raises also as ``Approvals.request``."""
         if until > now:
             raise Invalid.field("until", "That time has not come yet.")
-        summary = f"Close the books up to {until:%F %R %Z}: nothing takes effect before it any more"
+        end = _spoken(until)
+        summary = f"Close the books up to {end}: nothing takes effect before it any more"
         wish = Wish(CLOSE, THE_BOOKS, {"until": until.isoformat()}, summary, reason)
         return await self._approvals.request(tx, wish, operator=operator, actor=actor, now=now)
 
@@ -144,3 +146,8 @@ class LedgerActs:
         await self._audit.record(
             tx, actor, "period.closed", "books", THE_BOOKS, after=approval.facts, now=now
         )
+
+
+def _spoken(at: datetime) -> str:
+    """As the second person reads it."""
+    return f"{at.astimezone(EAT):%F %R} EAT"

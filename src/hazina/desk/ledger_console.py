@@ -17,7 +17,12 @@ from starlette.responses import HTMLResponse, Response
 from hazina.desk.approvals import MAY, PREFIX, Approval, Approvals
 from hazina.desk.ledger_acts import CLOSE, GRANT, AccountAct, LedgerActs
 from hazina.desk.webkit.acts import did
-from hazina.desk.webkit.current import CurrentOperator, OperatorActor, require_role
+from hazina.desk.webkit.current import (
+    CurrentOperator,
+    OperatorActor,
+    operator_session,
+    require_role,
+)
 from hazina.desk.webkit.filters import age, money
 from hazina.desk.webkit.flash import Tone, redirect
 from hazina.desk.webkit.forms import Field, Form, FormSpec, moment_field
@@ -31,6 +36,7 @@ from hazina.identity.names import UsernameInvalid, parse_username
 from hazina.identity.operators import Operators
 from hazina.identity.people import Operator, Role
 from hazina.identity.phones import PhoneInvalid, parse_phone
+from hazina.identity.second_factor import OperatorFactors
 from hazina.infra.db import Tx
 from hazina.infra.house import House
 from hazina.kernel.errors import NotFound
@@ -97,7 +103,7 @@ WAITING_COLUMNS = [Column("What"), Column("Why"), Column("Asked by"), Column("Fo
 LATEST_COLUMNS = [Column("When"), Column("Account"), Column("What"), Column("Why"), Column("By")]
 DONE_COLUMNS = [Column("When"), Column("What"), Column("Why"), Column("By")]
 ASKED_COLUMNS = [Column("What"), Column("Asked by"), Column("State"), Column("For", numeric=True)]
-LINE_COLUMNS = [Column("When"), Column("Code"), Column("Of"), Column("Amount", numeric=True),
+LINE_COLUMNS = [Column("When"), Column("What"), Column("Amount", numeric=True),
                 Column("Balance after", numeric=True)]  # fmt: skip
 
 
@@ -226,11 +232,12 @@ async def ask_credit(
     """This will ask a second person to let the account fall below zero for a time."""
     house, ref = house_of(request), ref_of(purpose, asset, owner)
     form, now = await credit_spec(ref.asset).read(request), house.clock.now()
+    named = await _title(house, ref)
 
     async def ask(tx: Tx) -> None:
         await house.get(LedgerActs).ask_credit(
             tx, ref, _limit(form), form.value(REASON), starts_at=form.find(STARTS) or now,
-            ends_at=form.find(ENDS), operator=operator, actor=actor, now=now,
+            ends_at=form.find(ENDS), operator=operator, actor=actor, now=now, named=named,
         )  # fmt: skip
 
     if not form.ok or not await did(request, actor, form, ask):
@@ -418,8 +425,8 @@ async def _moves(house: House, ref: AccountRef) -> list[list[Value]]:
 
 
 def _move_row(line: StatementLine) -> list[Value]:
-    about = f"{line.reference.type} {line.reference.id.hex[:8]}…"
-    return [line.booked_at, line.code.value, about, money(line.change, sign=True), line.balance]
+    what = f"{line.code.value}, {line.reference.type} {line.reference.id.hex}"
+    return [line.booked_at, what, money(line.change, sign=True), line.balance]
 
 
 def _link(ref: AccountRef, label: str) -> Markup:
@@ -454,10 +461,12 @@ async def _act_page(
         Line("Who undoes it", undone),
     ]
     danger = act is not AccountAct.UNFREEZE
+    me = await operator_session(request)
     return _look_page(
         request, form, lines, title=title, back=path_of(ref), url=f"{path_of(ref)}/{act.value}",
         look=look, button=button, kind="danger" if danger else "",
         possible=act in _possible(facts),
+        factor=await house.get(OperatorFactors).is_on(house.db, me.person.id),
     )  # fmt: skip
 
 
@@ -520,8 +529,9 @@ def _look_page(
     button: str,
     possible: bool,
     kind: str = "",
+    factor: bool = False,
 ) -> HTMLResponse:
     return render(
         request, "desk/ledger_act.html", status=form.status, form=form, lines=lines, title=title,
-        back=back, url=url, look=look, button=button, kind=kind, possible=possible,
+        back=back, url=url, look=look, button=button, kind=kind, possible=possible, factor=factor,
     )  # fmt: skip

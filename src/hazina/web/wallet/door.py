@@ -32,7 +32,7 @@ USERNAME = Field("username", "Username", str, autocomplete="username", max_lengt
 PASSWORD = password_field("password", "Password")
 NEXT = Field("next", "Next", str, kind="hidden", required=False, max_length=600)
 LOGIN = FormSpec(USERNAME, PASSWORD, NEXT)
-CODE = code_field(help="Or one of your recovery codes.")
+CODE = replace(code_field(help="Or one of your recovery codes."), required=True)
 TICKET = Field("ticket", "Ticket", str, kind="hidden", max_length=200)
 SECOND = FormSpec(CODE, TICKET, NEXT)
 
@@ -86,8 +86,10 @@ async def login(request: Request, origin: VisitorDep) -> Response:
 async def login_with_code(request: Request, origin: VisitorDep) -> Response:
     """The second step, for who has set up a second factor."""
     form = await SECOND.read(request)
-    if not form.ok:
+    if TICKET.name in form.errors:
         return redirect(request, "/login")
+    if not form.ok:
+        return _code_page(request, form)
     house = house_of(request)
     now = house.clock.now()
     try:

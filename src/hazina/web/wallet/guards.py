@@ -40,14 +40,15 @@ T = TypeVar("T")
 router = APIRouter(prefix="/security")
 
 CODE = replace(code_field(help="The six digits your app shows now."), required=True)
-ANY_CODE = code_field(help="Or one of your recovery codes. Leave empty if you have no app.")
+# Asked of who has an app, and not shown to who has none.
+ANY_CODE = replace(code_field(help="Or one of your recovery codes."), required=True)
 FIRST = FormSpec(CODE)
 OWN = password_field(
     "password", "Your password", help="Asked again, so that nobody else can set this up."
 )
 BEGIN = FormSpec(OWN)
 PHONE = Field("phone", "Phone to pay", parse_phone, kind="tel", max_length=32)
-PHONES = FormSpec(PHONE, ANY_CODE)
+PHONES, PHONES_CODE = FormSpec(PHONE), FormSpec(PHONE, ANY_CODE)
 LABEL = Field("label", "What is it for?", str, max_length=64)
 READ = check_field("read", "Read: balances, lists, prices")
 TRADE = check_field("trade", "Trade: buy, sell, add money")
@@ -56,7 +57,8 @@ NETWORKS = Field(
     "networks", "From these addresses", str, required=False, max_length=400,
     help="Comma-separated, like 198.51.100.7. Empty: from anywhere.",
 )  # fmt: skip
-NEW_KEY = FormSpec(LABEL, READ, TRADE, WITHDRAW, NETWORKS, ANY_CODE)
+NEW_KEY = FormSpec(LABEL, READ, TRADE, WITHDRAW, NETWORKS)
+NEW_KEY_CODE = FormSpec(LABEL, READ, TRADE, WITHDRAW, NETWORKS, ANY_CODE)
 NAME = Field("name", "Name", str, max_length=64)
 RENAME = FormSpec(NAME)
 CHALLENGE = Field("challenge", "Challenge", str, kind="hidden", required=False, max_length=64)
@@ -135,13 +137,15 @@ async def remove_factor(request: Request, me: CurrentCustomer, actor: CustomerAc
 @router.get("/phones")
 async def show_phones(request: Request, me: CurrentCustomer) -> HTMLResponse:
     """The phones that may be paid beside the account's own."""
-    return await _phones_page(request, me.id, PHONES.blank())
+    spec = await _asking(request, me.id, PHONES, PHONES_CODE)
+    return await _phones_page(request, me.id, spec.blank())
 
 
 @router.post("/phones")
 async def add_phone(request: Request, me: CurrentCustomer, actor: CustomerActor) -> Response:
     """Adds one; it can be paid a day later."""
-    house, form = house_of(request), await PHONES.read(request)
+    spec = await _asking(request, me.id, PHONES, PHONES_CODE)
+    house, form = house_of(request), await spec.read(request)
     guard, now = house.get(OutwardGuard), house.clock.now()
     proven = replace(actor, otp=form.find(ANY_CODE))
     added = await _tried(
@@ -167,13 +171,15 @@ async def remove_phone(
 @router.get("/keys")
 async def show_keys(request: Request, me: CurrentCustomer) -> HTMLResponse:
     """API keys, without their secrets."""
-    return await _keys_page(request, me.id, NEW_KEY.blank(read="yes"))
+    spec = await _asking(request, me.id, NEW_KEY, NEW_KEY_CODE)
+    return await _keys_page(request, me.id, spec.blank(read="yes"))
 
 
 @router.post("/keys")
 async def make_key(request: Request, me: CurrentCustomer, actor: CustomerActor) -> Response:
     """Makes one and shows its secret, this once."""
-    house, form = house_of(request), await NEW_KEY.read(request)
+    spec = await _asking(request, me.id, NEW_KEY, NEW_KEY_CODE)
+    house, form = house_of(request), await spec.read(request)
     keys, now = house.get(ApiKeys), house.clock.now()
     proven = replace(actor, otp=form.find(ANY_CODE))
 
@@ -273,6 +279,15 @@ async def unfreeze(request: Request, me: CurrentCustomer, actor: CustomerActor) 
     return render(
         request, "wallet/unfreeze.html", status=form.status, form=form, by_phone=bool(sent)
     )
+
+
+async def _asking(
+    request: Request, customer_id: UUID, plain: FormSpec, with_code: FormSpec
+) -> FormSpec:
+    """The form with a code's field for who has an app."""
+    house = house_of(request)
+    on = await house.get(CustomerFactors).is_on(house.db, customer_id)
+    return with_code if on else plain
 
 
 async def _tried(request: Request, form: Form, act: Callable[[Tx], Awaitable[T]]) -> T | None:
