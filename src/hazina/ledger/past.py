@@ -26,14 +26,12 @@ ENTRY = "SELECT e.version, e.balance, e.held, e.incoming, e.booked_at FROM ledge
 AT_VERSION = f"{ENTRY} WHERE e.account_key = {OWNED} AND e.version = $4"
 AT_BOOKED = f"""
 SELECT e.* FROM (
-    SELECT a.key, ledger.version_near(a.key, a.version, $4) AS version FROM ledger.account a
+    SELECT a.key, ledger.version_at(a.key, a.version, a.created_at, a.booked_at, $4) AS version
+    FROM ledger.account a
     WHERE a.owner_id = $1 AND a.asset = $2 AND a.purpose = $3 OFFSET 0) v
-CROSS JOIN LATERAL (
-    {ENTRY} WHERE e.account_key = v.key AND e.version BETWEEN v.version AND v.version + 15
-        AND e.booked_at <= $4
-    ORDER BY e.version DESC LIMIT 1) e
+CROSS JOIN LATERAL ({ENTRY} WHERE e.account_key = v.key AND e.version = v.version OFFSET 0) e
 """
-# A microsecond earlier: of 16 versions that begin just at the moment none is before it.
+# Before a moment is at the microsecond before it: the finest there is.
 AT_BEFORE = AT_BOOKED.replace("$4", "($4::timestamptz - interval '1 microsecond')")
 LATEST = f"{ENTRY} WHERE e.account_key = {OWNED} ORDER BY e.version DESC LIMIT 1"
 
