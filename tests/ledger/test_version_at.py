@@ -49,7 +49,7 @@ async def test_it_is_the_last_one_booked_by_then(
     owner = await Database.connect(fresh_place.owner, size=1)
     try:
         for count in (1, 2, 9, 500):
-            moments = shape(count, random.Random(count))  # noqa: S311 - replayable
+            moments = shape(count, random.Random(count))
             times = [BEGAN + timedelta(microseconds=at) for at in moments]
             await owner.fetch(BOOKED, -count, times)
             asked = sorted({at + step for at in moments for step in (-1, 0, 1)} | {0, 2 * YEAR_US})
