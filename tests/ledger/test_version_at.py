@@ -61,3 +61,11 @@ async def test_it_is_the_last_one_booked_by_then(
                 assert [row[0] for row in rows] == [bisect_right(moments, at) for at in asked]
     finally:
         await owner.close()
+
+
+async def test_an_account_without_entries_has_none(db: Database) -> None:
+    rows = await db.fetch(
+        "SELECT ledger.version_at(-1, 0, now(), '-infinity', m.at)"
+        " FROM unnest(ARRAY['-infinity', now(), 'infinity']::timestamptz[]) m (at)"
+    )
+    assert [row[0] for row in rows] == [0, 0, 0]

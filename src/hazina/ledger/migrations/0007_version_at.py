@@ -21,15 +21,16 @@ CREATE FUNCTION ledger.version_at(p_key bigint, p_version bigint, p_from timesta
 RETURNS bigint LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
 DECLARE
     before    bigint = 0;
-    began     double precision = extract(epoch FROM p_from);
+    began     numeric = extract(epoch FROM p_from);
     after     bigint = p_version + 1;
-    ended     double precision = extract(epoch FROM p_last);
-    moment    double precision = extract(epoch FROM p_at);
+    ended     numeric = extract(epoch FROM p_last);
+    moment    numeric = extract(epoch FROM p_at);
     between   bigint;
     found     timestamptz;
     step      integer = 0;
 BEGIN
     IF p_at >= p_last THEN RETURN p_version; END IF;
+    IF p_at = '-infinity' THEN RETURN 0; END IF;
     WHILE after - before > 1 LOOP
         between = (before + after) / 2;
         IF step % 3 < 2 AND ended > began THEN
