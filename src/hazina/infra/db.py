@@ -35,6 +35,11 @@ class RetryTransaction(Exception):
 
 RETRYABLE = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError, RetryTransaction)
 MAX_ATTEMPTS = 5
+# How long a connection is kept that nobody uses, and how long any is: a server process grows with
+# what it has planned, and a name may lead to another server by now.
+IDLE_S = 300.0
+LIFE_S = 1_800.0
+GOODBYE_S = 2.0
 
 in_transaction: ContextVar[bool] = ContextVar("in_transaction", default=False)
 
@@ -148,11 +153,20 @@ class Database:
 
     Connections that are given back whole stay at hand: asyncpg's own way there and back costs as
     much as a small query. Whatever went wrong on one, and whoever waits, goes through the pool.
+    None is kept for ever: one that nobody has used for ``idle_s`` is closed, and one that was
+    opened ``life_s`` ago is closed by whoever gives it back.
     """
 
-    def __init__(self, pool: asyncpg.Pool) -> None:
+    def __init__(
+        self, pool: asyncpg.Pool, *, idle_s: float = IDLE_S, life_s: float = LIFE_S
+    ) -> None:
         self.pool = pool
-        self._at_hand: list[asyncpg.pool.PoolConnectionProxy] = []
+        # The last one given back is the next one taken, so that the first are idle the longest.
+        self._at_hand: list[tuple[asyncpg.pool.PoolConnectionProxy, float]] = []
+        self._ends: dict[asyncpg.pool.PoolConnectionProxy, float] = {}
+        self._idle_s, self._life_s = idle_s, life_s
+        self._sweeper: asyncio.TimerHandle | None = None
+        self._sweeping: asyncio.Task[None] | None = None
         self._waiting = 0  # for the pool, which has none left while all are at hand
         self._closed = False
 
@@ -174,28 +188,65 @@ class Database:
 
     async def close(self) -> None:
         self._closed = True
+        if self._sweeper is not None:
+            self._sweeper.cancel()
         await self.let_go()
         await self.pool.close()
 
     async def take(self) -> asyncpg.pool.PoolConnectionProxy:
         """A connection for one user, who calls ``give`` or ``release``."""
         while self._at_hand:
-            connection = self._at_hand.pop()
+            connection, _ = self._at_hand.pop()
             if _is_open(connection):
                 return connection
-            await self.pool.release(connection)
+            await self.release(connection)
         self._waiting += 1
         try:
-            return await self.pool.acquire()
+            opened = await self.pool.acquire()
         finally:
             self._waiting -= 1
+        # Some end sooner than others, so that they are not all opened anew at once.
+        lives_s = self._life_s * random.uniform(0.8, 1)  # noqa: S311 - jitter
+        self._ends[opened] = asyncio.get_running_loop().time() + lives_s
+        return opened
 
     async def give(self, connection: asyncpg.pool.PoolConnectionProxy) -> None:
         """This will give back a connection on which nothing is open and nothing went wrong."""
         if self._waiting or self._closed:
-            await self.pool.release(connection)
+            await self.release(connection)
+        elif self.has_ended(connection):
+            await self._end(connection)
         else:
-            self._at_hand.append(connection)
+            loop = asyncio.get_running_loop()
+            self._at_hand.append((connection, loop.time()))
+            if self._sweeper is None:
+                self._sweeper = loop.call_later(self._idle_s, self._sweep)
+
+    def has_ended(self, connection: asyncpg.pool.PoolConnectionProxy) -> bool:
+        """Whether a connection was open for as long as any is."""
+        return asyncio.get_running_loop().time() >= self._ends.get(connection, 0)
+
+    async def release(self, connection: asyncpg.pool.PoolConnectionProxy) -> None:
+        """This will give a connection to the pool, whatever happened on it."""
+        self._ends.pop(connection, None)
+        await self.pool.release(connection)
+
+    async def end_idle(self, now: float) -> None:
+        """This will close what nobody has used for ``idle_s``, by the loop's time."""
+        while self._at_hand and self._at_hand[0][1] + self._idle_s <= now:
+            await self._end(self._at_hand.pop(0)[0])
+
+    def _sweep(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._sweeping = loop.create_task(self.end_idle(loop.time()))
+        rest = self._at_hand and not self._closed
+        self._sweeper = loop.call_later(self._idle_s, self._sweep) if rest else None
+
+    async def _end(self, connection: asyncpg.pool.PoolConnectionProxy) -> None:
+        with suppress(*LOST, TimeoutError):
+            await connection.close(timeout=GOODBYE_S)
+        with suppress(*LOST):
+            await self.release(connection)
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[asyncpg.pool.PoolConnectionProxy]:
@@ -204,14 +255,14 @@ class Database:
         try:
             yield connection
         except BaseException:
-            await self.pool.release(connection)
+            await self.release(connection)
             raise
         await self.give(connection)
 
     async def let_go(self) -> None:
         """This will give what is at hand back to the pool."""
         while self._at_hand:
-            await self.pool.release(self._at_hand.pop())
+            await self.release(self._at_hand.pop()[0])
 
     @asynccontextmanager
     async def transaction(
@@ -291,7 +342,7 @@ class Database:
             try:
                 row: Row | None = await connection.fetchrow(sql, *args)
             except BaseException:
-                await self.pool.release(connection)
+                await self.release(connection)
                 raise
             await self.give(connection)
         return row
@@ -311,7 +362,8 @@ class Lane:
     """One connection kept at hand for use cases of one writing statement, which commits by itself.
 
     Without BEGIN, COMMIT and what a pool does between two users a batch is one round trip instead
-    of four. Use cases run one after the other; a lost connection is replaced at the next one.
+    of four. Use cases run one after the other; a connection that is lost, or open for as long as
+    any is, is replaced at the next one.
     """
 
     def __init__(self, db: Database) -> None:
@@ -344,10 +396,13 @@ class Lane:
         connection, self._connection = self._connection, None
         if connection is not None:
             with suppress(*LOST):
-                await self._db.pool.release(connection)
+                await self._db.release(connection)
 
     async def _attempt(self, use_case: Callable[[Tx], Awaitable[T]]) -> tuple[Tx, T]:
         with _reaching():
+            if self._connection is not None and self._db.has_ended(self._connection):
+                ended, self._connection = self._connection, None
+                await self._db.give(ended)
             if self._connection is None:
                 self._connection = await self._db.take()
             tx = Tx(self._connection)
