@@ -20,10 +20,28 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, help="The ledger: prove it, sum it, read an account.")
 
 AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable, on one line.")]
+
+
+def _id(text: str) -> UUID:
+    """An id as people meet it: with its prefix, or bare."""
+    try:
+        return UUID(text.rpartition("_")[2])
+    except ValueError:
+        raise typer.BadParameter(
+            f"{text} is no id. One is 32 hexadecimal digits, with or without its prefix, such as"
+            " cus_01a20015043b7f838a647b9ddc874cea; the console shows a customer's."
+        ) from None
+
+
 AsCsv = Annotated[bool, typer.Option("--csv", help="For a spreadsheet, with a head line.")]
 Owner = Annotated[
     UUID | None,
-    typer.Argument(help="Whose account: a customer's or a lot's id. None: one of the house's own."),
+    typer.Argument(
+        parser=_id,
+        metavar="OWNER",
+        help="Whose account: a customer's or a lot's id, with or without its prefix. None: one of"
+        " the house's own.",
+    ),
 ]
 InAsset = Annotated[str, typer.Option(help="KES or XAU.")]
 OfPurpose = Annotated[str, typer.Option(help="wallet, lot, or a purpose of the house's own.")]
@@ -181,7 +199,9 @@ def account(
 
 @app.command()
 def transfer(
-    transfer_id: Annotated[UUID, typer.Argument(metavar="ID", help="The transfer's id.")],
+    transfer_id: Annotated[
+        UUID, typer.Argument(parser=_id, metavar="ID", help="The transfer's id.")
+    ],
     as_json: AsJson = False,
 ) -> None:
     """Show one transfer: what it moved, why, for whom, and where it is sealed."""

@@ -1,5 +1,6 @@
 """How the command line speaks: steps with their time, one table style, errors in plain words."""
 
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,8 +10,12 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+FILE_WIDTH = 200  # what is read by a file or a pipe is not cut to some terminal's width
+
 console = Console(highlight=False)
 errors = Console(stderr=True, highlight=False)
+if not console.is_terminal and "COLUMNS" not in os.environ:
+    console.width = FILE_WIDTH
 
 RUN = "Run the house"
 SERVE = "Its processes, one by one"
