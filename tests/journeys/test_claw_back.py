@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import datetime, timedelta
+from io import BytesIO
 from uuid import UUID
 
 import httpx
@@ -29,6 +30,7 @@ from tests.journeys.test_suspense import Desk, desk, left_in_suspense, signed_in
 from tests.journeys.test_unknown import import_statement
 from tests.journeys.test_withdrawals import withdraw
 from tests.journeys.world import Person, World, one
+from tests.web.money import words as read
 
 __all__ = ["desk"]
 
@@ -99,7 +101,8 @@ class TestAPaymentTakenBack:
             await signed_in(web, person.username)
             page = (await web.get(f"/deposits/{deposit_id}")).text
             listed = (await web.get("/deposits")).text
-        assert "M-Pesa took KES 1000.00 back and returned it to who paid." in page
+        assert "M-Pesa took KES 1,000.00 back and returned it to who paid." in read(page)
+        assert '<span class="num">1,000.00</span>' in page, "the eye button hides it"
         assert "Taken back by M-Pesa" in page
         assert "Taken back by M-Pesa" in listed
 
@@ -117,8 +120,9 @@ class TestAPaymentTakenBack:
         forged = [line.replace(receipt, theirs) for line in forged]
         head = next(line for line in body if line.startswith("Receipt No."))
         now = world.clock.now()
+        changed = BytesIO("\n".join([head, *forged]).encode())
         await world.house.get(Statements).take(
-            "\n".join([head, *forged]).encode(), now - timedelta(hours=1), now, by="x", actor=SYSTEM
+            changed, now - timedelta(hours=1), now, by="x", actor=SYSTEM
         )
         await world.settle()
         assert await world.balances(victim) == {"KES": ("400.00", "0.00")}

@@ -25,6 +25,7 @@ from hazina.kernel.machine import StateMoved
 from tests.journeys.paying import pay, payment, registered
 from tests.journeys.test_deposits import deposit, state
 from tests.journeys.world import PASSWORD, Person, World, one
+from tests.web.money import words as read
 
 
 @dataclass
@@ -228,7 +229,8 @@ class TestAPromptPaidWithAnotherAmount:
             await signed_in(web, person.username)
             page = (await web.get(f"/deposits/{deposit_id}")).text
         assert "Sent back" in page
-        assert words in page
+        assert words in read(page)
+        assert words not in page, "its amounts can be hidden"
         assert "Nothing was taken" not in page
 
 

@@ -1,6 +1,7 @@
 """Payouts of which nobody knows the ending: each way out, and no other."""
 
 from datetime import datetime, timedelta
+from io import BytesIO
 from uuid import UUID
 
 import pytest
@@ -184,7 +185,7 @@ class TestAStatement:
         now = world.clock.now()
         with pytest.raises(Invalid):
             await world.house.get(Statements).take(
-                body, now - timedelta(minutes=5), now, by="clerk", actor=SYSTEM
+                BytesIO(body), now - timedelta(minutes=5), now, by="clerk", actor=SYSTEM
             )
 
 
@@ -219,7 +220,9 @@ async def statement(world: World, since: datetime, until: datetime) -> bytes:
 
 
 async def take(world: World, body: bytes, since: datetime, until: datetime) -> Imported:
-    return await world.house.get(Statements).take(body, since, until, by="clerk", actor=SYSTEM)
+    return await world.house.get(Statements).take(
+        BytesIO(body), since, until, by="clerk", actor=SYSTEM
+    )
 
 
 async def import_statement(world: World, since: datetime, until: datetime) -> Imported:

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from io import BytesIO
 from typing import Any
 
 from hazina.flows.receipts.statements import NotProvenAbsent, Statements
@@ -240,4 +241,4 @@ class Traffic:
         span = {"from": since.isoformat(), "to": until.isoformat()}
         body = (await self.world.sim.get("/sim/statement.csv", params=span)).content
         house = self.world.house
-        await house.get(Statements).take(body, since, until, by="clerk", actor=SYSTEM)
+        await house.get(Statements).take(BytesIO(body), since, until, by="clerk", actor=SYSTEM)

@@ -6,6 +6,7 @@ Whoever was killed sits down and does it again: every act here goes on where it 
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -130,7 +131,7 @@ async def statement(house: House, file: str, since: str) -> None:
     """Safe to repeat: the same file is known."""
     begin, end = datetime.fromisoformat(since), house.clock.now()
     part = house.get(Statements)
-    await part.take(_content(file), begin, end, by="clerk", actor=SYSTEM)
+    await part.take(BytesIO(_content(file)), begin, end, by="clerk", actor=SYSTEM)
 
 
 async def message_again(house: House, message: str) -> None:

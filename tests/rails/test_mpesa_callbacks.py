@@ -23,7 +23,7 @@ from hazina.infra.settings import Settings
 from hazina.kernel.clock import SettableClock
 from hazina.rails.callbacks import Callbacks, Settled, callback_token
 from hazina.rails.mpesa import manifest as mpesa
-from hazina.rails.mpesa.callbacks import BODY_MAX
+from hazina.rails.mpesa.callbacks import BODY_MAX, CallbackDoor
 from hazina.rails.ports import CallbackKind, CollectionResult, Event
 from hazina.web.errors import install_errors
 
@@ -199,6 +199,7 @@ class TestTheDoor:
         await closed.close()
         app = FastAPI()
         app.state.house = build(door.house.settings, closed, clock)
+        app.state.house.get(CallbackDoor).patience_s = 0.2
         app.include_router(mpesa.MANIFEST.callbacks[0])
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url="http://house") as http:

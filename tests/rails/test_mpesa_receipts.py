@@ -1,11 +1,14 @@
 """Payments that come unasked, on the wire: notices, pulls, reversals, statements, as captured."""
 
+import hashlib
 import json
 from datetime import UTC, datetime
+from io import BytesIO
 from typing import Any
 
 import pytest
 
+from hazina.flows.receipts.statements import AT_ONCE, digest_of_file
 from hazina.rails.mpesa.c2b import digest_of, read_account, read_pull
 from hazina.rails.mpesa.results import parse
 from hazina.rails.mpesa.statement import read_statement
@@ -144,12 +147,21 @@ class TestAReversal:
         assert not self.result("Z9").final
 
 
+class InParts(BytesIO):
+    """A long file, of which nobody takes more into memory at once than a little."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        assert size is not None
+        assert 0 <= size <= AT_ONCE
+        return super().read(size)
+
+
 class TestAStatement:
     def read(self, *rows: str) -> Any:
         text = "Organization Name,HAZINA\r\nShort Code,600123\r\n\r\n" + "\r\n".join(
             [HEADER, *rows]
         )
-        return read_statement(text.encode())
+        return read_statement(BytesIO(text.encode()))
 
     def test_reads_both_signs_both_times_and_thousands(self) -> None:
         found = self.read(
@@ -173,10 +185,27 @@ class TestAStatement:
         assert {one.at for one in found.lines} == {datetime(2026, 11, 20, 11, tzinfo=UTC)}
         assert found.lines[3].linked == "UKK0000007"
 
+    def test_is_read_in_parts_and_stays_open(self) -> None:
+        line = "UKK{:07d},20-11-2026 14:00:00,,,Completed,10.00,,0,true,Pay Bill Online,,,"
+        body = "\r\n".join([HEADER, *(line.format(number) for number in range(10_000))])
+        file = InParts(body.encode())
+        assert len(file.getvalue()) > 2 * AT_ONCE
+        assert len(read_statement(file).lines) == 10_000
+        assert (
+            len(
+                {
+                    digest_of_file(file),
+                    digest_of_file(file),
+                    hashlib.sha256(body.encode()).hexdigest(),
+                }
+            )
+            == 1
+        )
+
     def test_with_a_line_it_cannot_read_is_not_complete(self) -> None:
         assert self.read("UKK0000005,soon,,,Completed,10.00,,0,true,Pay Bill Online,,,").unread == 1
 
     @pytest.mark.parametrize("body", [b"", b"a,b\r\n1,2", b"\xff\xfe\x00", b"<html></html>"])
     def test_of_another_kind_is_refused(self, body: bytes) -> None:
         with pytest.raises(StatementUnreadable):
-            read_statement(body)
+            read_statement(BytesIO(body))

@@ -136,13 +136,14 @@ def statement(
     from hazina.kernel.clock import EAT
 
     async def take(house: "House", me: "Operator", actor: "Actor") -> "Imported":
-        return await house.get(Statements).take(
-            file.read_bytes(),
-            covers_from.replace(tzinfo=EAT),
-            covers_to.replace(tzinfo=EAT),
-            by=me.username,
-            actor=actor,
-        )
+        with file.open("rb") as body:
+            return await house.get(Statements).take(
+                body,
+                covers_from.replace(tzinfo=EAT),
+                covers_to.replace(tzinfo=EAT),
+                by=me.username,
+                actor=actor,
+            )
 
     done = in_house(lambda house: acting(house, operator, password_stdin, take), data)
     again = " (known already)" if done.again else ""

@@ -1,8 +1,9 @@
 """What the pages of deposits and withdrawals share: their form and the demo handset."""
 
+import re
 from dataclasses import replace
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from hazina.desk.webkit.filters import money
 from hazina.desk.webkit.forms import Field, Form, FormSpec, amount_field, code_field
@@ -35,6 +36,8 @@ _FIELD_OF = {
 }
 
 
+# As money writes itself: without commas, so that what is kept can be read again.
+_TOLD = re.compile(r"\bKES ([0-9]{1,15}\.[0-9]{2})\b")
 OTP = code_field(help="Asked for again, because money leaves. A recovery code works too.")
 
 
@@ -77,6 +80,17 @@ def said(text: str, *values: Money | str) -> str:
     """
     shown = [money(value) if isinstance(value, Money) else _whole(value) for value in values]
     return Markup(text).format(*shown)  # noqa: S704 - the text is code's, never a person's
+
+
+def as_told(words: str) -> Markup:
+    """Words that were kept, as their owner reads them: the amounts in them as on every page, so
+    that the eye button hides them; everything else is escaped."""
+    parts = [Markup("")]
+    end = 0
+    for found in _TOLD.finditer(words):
+        parts += [escape(words[end : found.start()]), money(KES.money(found[1]))]
+        end = found.end()
+    return Markup("").join([*parts, escape(words[end:])])
 
 
 def _whole(text: str) -> str:

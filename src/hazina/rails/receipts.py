@@ -7,7 +7,7 @@ sends one back. What the outside tells of its own accord are events in ``rails.p
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Protocol, runtime_checkable
+from typing import BinaryIO, Protocol, runtime_checkable
 
 from hazina.kernel.errors import Kind, Refusal
 from hazina.kernel.outcome import Outcome
@@ -137,8 +137,11 @@ class ReceiptRail(Protocol):
         """The token of the one fixed address to which payments are told."""
         ...
 
-    def read_statement(self, body: bytes) -> Statement:
-        """This will read a statement as people export it. Raises: StatementUnreadable."""
+    def read_statement(self, file: BinaryIO) -> Statement:
+        """This will read a statement as people export it, and leave the file open.
+
+        Raises: StatementUnreadable.
+        """
         ...
 
     def payer_digest(self, msisdn: str) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal
+from io import BytesIO
 from uuid import UUID
 
 import pytest
@@ -192,7 +193,9 @@ class Trial:
         await self.later(seconds=30)
         until = self.world.clock.now()
         body = forged(await self.driver.statement(since, until))
-        taken = await house.get(Statements).take(body, since, until, by="clerk", actor=SYSTEM)
+        taken = await house.get(Statements).take(
+            BytesIO(body), since, until, by="clerk", actor=SYSTEM
+        )
         await self.settle()
         return taken
 

@@ -8,7 +8,7 @@ from hazina.desk.webkit.flash import Tone
 from hazina.desk.webkit.view import Step, StepState
 from hazina.flows.deposits.repository import DepositView
 from hazina.flows.deposits.states import DepositState
-from hazina.flows.money_form import said
+from hazina.flows.money_form import as_told, said
 from hazina.infra.db import Row
 
 S = DepositState
@@ -114,9 +114,9 @@ def _steps(view: DepositView, events: Sequence[Row], *, credited: bool) -> list[
             if view.code in RESOLVED:
                 label, _ = RESOLVED[view.code]
                 steps.append(Step("Paid", done, paid_at, f"M-Pesa receipt {view.receipt}."))
-                return [*steps, Step(label, done, view.state_since, view.words or "")]
+                return [*steps, Step(label, done, view.state_since, as_told(view.words or ""))]
             label = "Not paid" if prompted_at else "Not sent"
-            words = view.words or "M-Pesa did not take the payment."
+            words = as_told(view.words or "M-Pesa did not take the payment.")
             return [*steps, Step(label, StepState.FAILED, view.state_since, words)]
         case S.CONFIRMED | S.PAID | S.SUSPENDED | S.TAKEN_BACK:
             if prompted_at:
@@ -125,7 +125,7 @@ def _steps(view: DepositView, events: Sequence[Row], *, credited: bool) -> list[
             steps.append(Step("Paid", done, paid_at, says))
             steps.append(_booked(view, events, credited=credited))
             if view.state is S.TAKEN_BACK:
-                note = view.words or "M-Pesa took it back."
+                note = as_told(view.words or "M-Pesa took it back.")
                 label, _ = CHIPS[view.state]
                 steps.append(Step(label, StepState.FAILED, view.state_since, note))
             return steps
@@ -133,7 +133,7 @@ def _steps(view: DepositView, events: Sequence[Row], *, credited: bool) -> list[
 
 def _booked(view: DepositView, events: Sequence[Row], *, credited: bool) -> Step:
     if view.state is S.SUSPENDED:
-        return Step("Not booked", StepState.FAILED, view.state_since, view.words or "")
+        return Step("Not booked", StepState.FAILED, view.state_since, as_told(view.words or ""))
     if not credited:
         note = said("It becomes yours when M-Pesa's receipt for {} is here.", view.amount)
         return Step("Booked", StepState.NOW, note=note)

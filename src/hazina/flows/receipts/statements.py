@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import BinaryIO
 from uuid import UUID
 
 from hazina.desk.approvals import Approval, Approvals, Wish
@@ -32,6 +33,7 @@ from hazina.rails.receipts import LineKind, ReceiptRail, StatementLine
 
 ABSENT = "withdrawal.absent"
 ENOUGH_NOT_FOUND = 2
+AT_ONCE = 256 * 1024  # so much of a file is in memory
 # What calling a payout never made does, by where it stands; no other can be called so.
 EFFECTS = {
     WithdrawalState.UNKNOWN: "free the money",
@@ -100,9 +102,10 @@ class Statements:
         approvals.register(ABSENT, self._mark_absent, subject="wdr")
 
     async def take(
-        self, body: bytes, covers_from: datetime, covers_to: datetime, *, by: str, actor: Actor
+        self, file: BinaryIO, covers_from: datetime, covers_to: datetime, *, by: str, actor: Actor
     ) -> Imported:
-        """This will keep a statement that shows every movement between two moments.
+        """This will keep a statement that shows every movement between two moments. ``file`` is
+        read in parts, twice, and stays open.
 
         Safe to repeat. Raises: StatementUnreadable, Invalid.
         """
@@ -110,11 +113,11 @@ class Statements:
         if not covers_from < covers_to <= now:
             raise Invalid.field("covers_to", "It covers a time before now, from early to late.")
         # A long one takes seconds, and others are being served meanwhile.
-        read = await asyncio.to_thread(self._rail.read_statement, body)
+        read = await asyncio.to_thread(self._rail.read_statement, file)
         outside = [one for one in read.lines if not covers_from <= one.at <= covers_to]
         if outside:
             raise Invalid.field("covers_from", "The file has lines from outside that time.")
-        digest = hashlib.sha256(body).hexdigest()
+        digest = await asyncio.to_thread(digest_of_file, file)
         # The same file fetched later shows more: that nothing happened since.
         says = f"{digest} {covers_from.isoformat()} {covers_to.isoformat()}"
 
@@ -240,6 +243,15 @@ def covering(since: datetime, until: datetime) -> str:
     """That a statement is missing, in a sentence."""
     first, last = since.astimezone(EAT), until.astimezone(EAT)
     return f"No complete statement covers {first:%F %T} to {last:%F %T}, Nairobi time."
+
+
+def digest_of_file(file: BinaryIO) -> str:
+    """SHA-256 in hex, read in parts."""
+    file.seek(0)
+    digest = hashlib.sha256()
+    while part := file.read(AT_ONCE):
+        digest.update(part)
+    return digest.hexdigest()
 
 
 def _columns(line: StatementLine, statement_id: UUID) -> tuple[object, ...]:

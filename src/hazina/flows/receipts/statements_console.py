@@ -68,20 +68,21 @@ async def show(request: Request, operator: CurrentOperator, cursor: Cursor = Non
 
 @router.post("")
 async def bring(request: Request, operator: Asker, actor: OperatorActor) -> Response:
-    """Takes the portal's CSV; the same file twice is known already."""
+    """Takes the portal's CSV; the same file twice is known already. A long one lies in a temporary
+    file, and is read from there."""
     form, house = await STATEMENT.read(request), house_of(request)
     file = (await request.form()).get("file")
-    body = await file.read() if isinstance(file, UploadFile) else b""
-    if not body:
-        form.refuse_with(Invalid("Choose the file that the portal gave you."))
     most = house.settings.statement_max_mb
-    if len(body) > most * MEGABYTE:
+    if not isinstance(file, UploadFile) or not file.size:
+        form.refuse_with(Invalid("Choose the file that the portal gave you."))
+        return await _page(request, operator, form)
+    if file.size > most * MEGABYTE:
         form.refuse_with(Invalid(f"That file is longer than {most} MB: bring it in parts."))
     if not form.ok:
         return await _page(request, operator, form)
     try:
         done = await house.get(Statements).take(
-            body, form.value(SINCE), form.value(UNTIL), by=operator.username, actor=actor
+            file.file, form.value(SINCE), form.value(UNTIL), by=operator.username, actor=actor
         )
     except Refusal as refusal:
         form.refuse_with(refusal)

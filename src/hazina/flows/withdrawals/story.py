@@ -6,7 +6,7 @@ from datetime import datetime
 from hazina.desk.webkit.flash import Tone
 from hazina.desk.webkit.view import Step, StepState
 from hazina.flows.deposits.story import Advice, Story
-from hazina.flows.money_form import said
+from hazina.flows.money_form import as_told, said
 from hazina.flows.withdrawals.repository import WithdrawalView
 from hazina.flows.withdrawals.settle import UNPAID
 from hazina.flows.withdrawals.states import WithdrawalState
@@ -74,10 +74,10 @@ def _steps(view: WithdrawalView, events: Sequence[Row]) -> list[Step]:
             note = "M-Pesa first told us that it did not pay, and now that it did. We are asking."
             return [*steps, Step("Paid", StepState.NOW, note=note), *_next("Booked")]
         case S.DOUBTED:
-            note = f"{view.words or 'M-Pesa contradicts itself.'} We are looking into it."
+            note = as_told(f"{view.words or 'M-Pesa contradicts itself.'} We are looking into it.")
             return [*steps, Step("Paid", StepState.NOW, note=note), *_next("Booked")]
         case S.FAILED:
-            words = view.words or "M-Pesa did not pay."
+            words = as_told(view.words or "M-Pesa did not pay.")
             return [*steps, Step("Not paid", StepState.FAILED, view.state_since, words)]
         case S.PAID:
             at = _first(events, S.PAID)

@@ -48,7 +48,8 @@ router = APIRouter()
 
 
 class CallbackDoor:
-    """Stores callbacks and says whether their source is believed."""
+    """Stores callbacks and says whether their source is believed. ``patience_s``: how long a
+    database that is away is waited for."""
 
     def __init__(
         self,
@@ -68,6 +69,7 @@ class CallbackDoor:
         self._proxies: Networks = parse_networks(settings.trusted_proxies)
         self._callbacks = callbacks
         self._limiter = limiter
+        self.patience_s: float = STORE_PATIENCE_S
 
     async def admit(self, request: Request) -> None:
         """This will count a stranger's message; one from a trusted source is never counted, so that
@@ -114,7 +116,7 @@ class CallbackDoor:
                 await self._jobs.enqueue(tx, JOB, message_id)
 
         # Safaricom may never say it again: a restart of the database is waited for.
-        await self._db.run_patiently(store, patience_s=STORE_PATIENCE_S)
+        await self._db.run_patiently(store, patience_s=self.patience_s)
 
     def _ip(self, request: Request) -> str | None:
         peer = request.client.host if request.client else None

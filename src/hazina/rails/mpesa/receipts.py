@@ -1,6 +1,7 @@
 """Payments that come unasked, over HTTP: C2B addresses, pull, status by receipt, reversal."""
 
 from datetime import datetime
+from typing import BinaryIO
 
 import structlog
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
@@ -49,9 +50,9 @@ class MpesaReceipts:
         """One for each deployment: derived from its root key, so that it survives a restore."""
         return self._token
 
-    def read_statement(self, body: bytes) -> Statement:
+    def read_statement(self, file: BinaryIO) -> Statement:
         """The portal's CSV."""
-        return read_statement(body)
+        return read_statement(file)
 
     def payer_digest(self, msisdn: str) -> str:
         """SHA-256 of the twelve digits, as C2B v1 tells it."""
@@ -146,9 +147,9 @@ class NullReceipts:
     shortcode = ""
     notice_token = ""
 
-    def read_statement(self, body: bytes) -> Statement:
+    def read_statement(self, file: BinaryIO) -> Statement:
         """The portal's CSV."""
-        return read_statement(body)
+        return read_statement(file)
 
     def payer_digest(self, msisdn: str) -> str:
         """The same digest, so that what was kept stays comparable."""

@@ -8,6 +8,7 @@ import csv
 import io
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
+from typing import BinaryIO
 
 from hazina.kernel.clock import EAT
 from hazina.rails.mpesa.c2b import payer_mask_of, payer_of, read_account
@@ -21,15 +22,19 @@ NEEDED = {RECEIPT, DONE, STATUS, PAID_IN, WITHDRAWN, REASON}
 MAX_BYTES = 64 * 1024 * 1024
 
 
-def read_statement(body: bytes) -> Statement:
-    """This will read every completed line. Raises: StatementUnreadable."""
-    if len(body) > MAX_BYTES:
+def read_statement(file: BinaryIO) -> Statement:
+    """This will read every completed line, from the file's beginning and never all of it at once;
+    the file stays open. Raises: StatementUnreadable."""
+    if file.seek(0, io.SEEK_END) > MAX_BYTES:
         raise StatementUnreadable
-    text = io.TextIOWrapper(io.BytesIO(body), encoding="utf-8-sig", newline="")
+    file.seek(0)
+    text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
     try:
         return _read(csv.reader(text, strict=True))
     except (UnicodeDecodeError, csv.Error):
         raise StatementUnreadable from None
+    finally:
+        text.detach()
 
 
 def _read(rows: Iterator[list[str]]) -> Statement:
