@@ -6,13 +6,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hazina.cli import screen
-from hazina.cli.operator import in_house
+from hazina.cli.house import here, in_house
 from hazina.identity.credentials import Scope
 
 if TYPE_CHECKING:
     from hazina.identity.credentials import Credential
     from hazina.infra.house import House
-    from hazina.kernel.actor import Actor
 
 app = typer.Typer(no_args_is_help=True, help="Credentials of other services: make, list, revoke.")
 
@@ -47,7 +46,9 @@ def create(
 
     async def make(house: "House") -> "tuple[Credential, str]":
         credentials, now = house.get(Credentials), house.clock.now()
-        return await house.db.run(lambda tx: credentials.create(tx, wanted, _here(), now))
+        return await house.db.run(
+            lambda tx: credentials.create(tx, wanted, here("credential"), now)
+        )
 
     made, secret = in_house(make)
     screen.console.print(f"[green]✓[/green] {made.label} in {made.namespace}, until", end=" ")
@@ -95,14 +96,9 @@ def revoke(
         from hazina.identity.credentials import Credentials
 
         credentials, now = house.get(Credentials), house.clock.now()
-        return await house.db.run(lambda tx: credentials.revoke(tx, credential, _here(), now))
+        return await house.db.run(
+            lambda tx: credentials.revoke(tx, credential, here("credential"), now)
+        )
 
     ended = in_house(end)
     screen.console.print(f"[green]✓[/green] {ended.label} in {ended.namespace} is revoked")
-
-
-def _here() -> "Actor":
-    from hazina.kernel.actor import Actor, ActorKind
-
-    # Whoever has this machine has the house: the command line acts as the system itself.
-    return Actor(ActorKind.SYSTEM, user_agent="hazina credential")

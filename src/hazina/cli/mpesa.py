@@ -204,11 +204,12 @@ def paid_late(
     from hazina.flows.receipts.late import LatePayouts
     from hazina.kernel.ids import parse_id
 
-    async def ask(house: "House", tx: "Tx", told: Told) -> "Approval":
-        found = parse_id("wdr", withdrawal)
-        return await house.get(LatePayouts).ask_paid(tx, found, receipt, reason=reason, **told)
-
-    ask_second(ask, operator, password_stdin=password_stdin, data=data)
+    ask_second(
+        lambda house, tx, told: house.get(LatePayouts).ask_paid(
+            tx, parse_id("wdr", withdrawal), receipt, reason=reason, **told
+        ),
+        operator, password_stdin=password_stdin, data=data,
+    )  # fmt: skip
 
 
 @mpesa.command()
@@ -224,11 +225,12 @@ def allocate(
     from hazina.flows.receipts.suspense import Suspense
     from hazina.kernel.ids import parse_id
 
-    async def ask(house: "House", tx: "Tx", told: Told) -> "Approval":
-        found = parse_id("pay", payment)
-        return await house.get(Suspense).ask_allocate(tx, found, username, reason=reason, **told)
-
-    ask_second(ask, operator, password_stdin=password_stdin, data=data)
+    ask_second(
+        lambda house, tx, told: house.get(Suspense).ask_allocate(
+            tx, parse_id("pay", payment), username, reason=reason, **told
+        ),
+        operator, password_stdin=password_stdin, data=data,
+    )  # fmt: skip
 
 
 @mpesa.command("return")

@@ -4,22 +4,18 @@ A password is prompted for, or read from standard input; never an argument, wher
 the machine could see it.
 """
 
-import asyncio
 import sys
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from hazina.cli import screen
+from hazina.cli.house import here, in_house
 from hazina.identity.people import Role
 
 if TYPE_CHECKING:
     from hazina.identity.people import Operator
     from hazina.infra.house import House
-    from hazina.kernel.actor import Actor
-
-T = TypeVar("T")
 
 app = typer.Typer(no_args_is_help=True, help="Operators of the console: make, list, disable.")
 
@@ -45,7 +41,7 @@ def create(
         from hazina.identity.operators import Operators
 
         operators, now = house.get(Operators), house.clock.now()
-        return await operators.create(username, password, role, _here(), now)
+        return await operators.create(username, password, role, here("operator"), now)
 
     operator = in_house(make)
     screen.console.print(f"[green]✓[/green] {operator.username} is {operator.role.value}")
@@ -83,7 +79,7 @@ def disable(username: Username) -> None:
         from hazina.identity.operators import Operators
 
         operators, now = house.get(Operators), house.clock.now()
-        return await house.db.run(lambda tx: operators.disable(tx, username, _here(), now))
+        return await house.db.run(lambda tx: operators.disable(tx, username, here("operator"), now))
 
     operator = in_house(lock_out)
     screen.console.print(f"[green]✓[/green] {operator.username} is disabled; every session ended")
@@ -125,7 +121,9 @@ async def _confirm(house: "House", username: str, code: str) -> list[str]:
 
     operator = await house.get(Operators).get_by_username(house.db, username)
     factors, now = house.get(OperatorFactors), house.clock.now()
-    return await house.db.run(lambda tx: factors.confirm(tx, operator.id, code, _here(), now))
+    return await house.db.run(
+        lambda tx: factors.confirm(tx, operator.id, code, here("operator"), now)
+    )
 
 
 async def _switch_off(house: "House", username: str) -> None:
@@ -134,7 +132,7 @@ async def _switch_off(house: "House", username: str) -> None:
 
     operator = await house.get(Operators).get_by_username(house.db, username)
     factors, now = house.get(OperatorFactors), house.clock.now()
-    await house.db.run(lambda tx: factors.reset(tx, operator.id, _here(), now))
+    await house.db.run(lambda tx: factors.reset(tx, operator.id, here("operator"), now))
 
 
 def _show_qr(uri: str) -> None:
@@ -148,42 +146,3 @@ def _password(*, from_stdin: bool) -> str:
         return sys.stdin.readline().rstrip("\r\n")
     given: str = typer.prompt("Password", hide_input=True, confirmation_prompt="Once more")
     return given
-
-
-def _here() -> "Actor":
-    from hazina.kernel.actor import Actor, ActorKind
-
-    # Whoever has this machine has the house: the command line acts as the system itself.
-    return Actor(ActorKind.SYSTEM, user_agent="hazina operator")
-
-
-def in_house(act: Callable[["House"], Awaitable[T]]) -> T:
-    """This will run ``act`` on the configured or the embedded database, running or not."""
-    import asyncpg
-
-    from hazina.bootstrap.database import database_for
-    from hazina.bootstrap.pg_place import EmbeddedTrouble
-    from hazina.infra.keys import KeyFileError
-    from hazina.infra.settings import UnsafeSettings, load_settings
-    from hazina.kernel.errors import Refusal
-
-    try:
-        with database_for(load_settings()) as urls:
-            return asyncio.run(_open(urls.app, act))
-    except Refusal as no:
-        raise screen.fail(f"{no.message} {no.action or ''}".rstrip()) from None
-    except (EmbeddedTrouble, UnsafeSettings, KeyFileError) as why:
-        raise screen.fail(why) from None
-    except (asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError):
-        raise screen.fail("There are no tables yet: run `hazina migrate` first.") from None
-
-
-async def _open(url: str, act: Callable[["House"], Awaitable[T]]) -> T:
-    from pydantic import SecretStr
-
-    from hazina.bootstrap.wiring import open_house
-    from hazina.infra.settings import load_settings
-
-    settings = load_settings().model_copy(update={"database_url": SecretStr(url)})
-    async with open_house(settings) as house:
-        return await act(house)

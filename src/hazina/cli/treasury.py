@@ -13,7 +13,6 @@ from hazina.cli.persons import (
     Data,
     FromStdin,
     Reason,
-    Told,
     Who,
     acting,
     ask_second,
@@ -22,10 +21,9 @@ from hazina.cli.persons import (
 if TYPE_CHECKING:
     from uuid import UUID
 
-    from hazina.desk.approvals import Approval
     from hazina.flows.treasury.tariffs import Tariff
     from hazina.identity.people import Operator
-    from hazina.infra.db import Row, Tx
+    from hazina.infra.db import Row
     from hazina.infra.house import House
     from hazina.kernel.actor import Actor
 
@@ -112,10 +110,9 @@ def tariff(
     from hazina.flows.treasury.tariffs import Tariffs
     from hazina.flows.treasury.terms import TariffKind
     from hazina.kernel.clock import EAT
-    from hazina.kernel.errors import Invalid
 
     if kind not in set(TariffKind):
-        raise Invalid.field("kind", "Choose payout or payment.")
+        raise screen.fail(f"{kind} is no kind of tariff: choose " + " or ".join(TariffKind))
 
     async def add(house: "House", me: "Operator", actor: "Actor") -> "UUID":
         now = house.clock.now()
@@ -145,15 +142,14 @@ def move(
     """
     from hazina.flows.treasury.movements import Movements
     from hazina.flows.treasury.postings import Movement
-    from hazina.kernel.errors import Invalid
     from hazina.kernel.money import KES
 
     if kind not in set(Movement):
-        raise Invalid.field("kind", "Choose one of " + ", ".join(Movement) + ".")
+        raise screen.fail(f"{kind} is no movement: choose one of " + ", ".join(Movement))
 
-    async def ask(house: "House", tx: "Tx", told: Told) -> "Approval":
-        return await house.get(Movements).ask(
+    ask_second(
+        lambda house, tx, told: house.get(Movements).ask(
             tx, Movement(kind), KES.money(amount), reference, reason=reason, **told
-        )
-
-    ask_second(ask, operator, password_stdin=password_stdin, data=data)
+        ),
+        operator, password_stdin=password_stdin, data=data,
+    )  # fmt: skip
