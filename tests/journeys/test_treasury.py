@@ -1,13 +1,14 @@
 """The house's own money: what M-Pesa holds and takes, and what two persons move."""
 
 from datetime import timedelta
+from uuid import UUID
 
 import httpx
 import pytest
 
 from hazina.desk.approvals import SamePerson
 from hazina.flows.treasury.balances import Balances
-from hazina.flows.treasury.movements import MovementKnown, Movements
+from hazina.flows.treasury.movements import MovementKnown, Movements, MovementTakenBack
 from hazina.flows.treasury.postings import Movement
 from hazina.flows.treasury.tariffs import TariffInThePast, Tariffs
 from hazina.flows.treasury.terms import TariffInvalid, TariffKind, charge_for, read_bands
@@ -116,6 +117,64 @@ class TestAMovement:
             "mpesa:collection": -90_000 - 90_000 - 90_000,
         }  # fmt: skip
         assert {name: await moved(world, name) for name in totals} == totals
+
+    async def test_that_was_booked_wrongly_is_taken_back_by_two_and_booked_anew(
+        self, world: World, desk: Desk
+    ) -> None:
+        """Whatever it moved: the fixture's proof runs over all of it."""
+        house, movements = world.house, world.house.get(Movements)
+
+        def told() -> dict[str, object]:
+            me = desk.first
+            return {"operator": me, "actor": me.as_actor(SYSTEM), "now": house.clock.now()}
+
+        async def book(kind: Movement, amount: str) -> UUID:
+            asked = await house.db.run(
+                lambda tx: movements.ask(
+                    tx,
+                    kind,
+                    KES.money(amount),
+                    f"SB-{kind}",
+                    reason="as in the portal",
+                    **told(),  # type: ignore[arg-type]
+                )
+            )
+            await desk.approve(asked, desk.second)
+            return asked.subject
+
+        async def ask_back(movement: UUID) -> object:
+            return await house.db.run(
+                lambda tx: movements.ask_back(tx, movement, reason="a slip", **told())  # type: ignore[arg-type]
+            )
+
+        rows = [await book(kind, "900.00") for kind in Movement]
+        names = ("bank", "owner:capital", "mpesa:charges", "mpesa:utility", "mpesa:collection")
+        assert [await moved(world, name) for name in names[2:]] == [90_000, 90_000, -180_000]
+        for movement in rows:
+            asked = await ask_back(movement)
+            with pytest.raises(SamePerson):
+                await desk.approve(asked, desk.first)
+            await desk.approve(asked, desk.second)
+        assert [await moved(world, name) for name in names] == [0] * 5
+        with pytest.raises(MovementTakenBack):
+            await ask_back(rows[0])
+        again = await book(Movement.COLLECTION_SWEPT, "90.00")
+        group = (await movements.get(house.db, again))["group_id"]
+        corrected = await house.db.fetchval(
+            "SELECT o.amount FROM ledger.transfer t JOIN ledger.transfer o ON o.id = t.corrects"
+            " WHERE t.group_id = $1",
+            group,
+        )
+        assert int(corrected) == 90_000
+        assert await moved(world, "bank") == 9_000
+        async with httpx.AsyncClient(base_url=world.console, follow_redirects=True) as web:
+            await signed_in(web, desk.second.username)
+            page = (await web.get("/treasury")).text
+            assert page.count("Taken back") == len(Movement)
+            path = page.partition('href="/treasury/movements/')[2].partition('"')[0]
+            looked = (await web.get(f"/treasury/movements/{path}")).text
+            assert "KES" in looked
+            assert "Ask a second person" in looked
 
 
 class TestHeadroom:

@@ -236,6 +236,8 @@ TABLE = {
         console POST /debts/{debt_id}
         console POST /treasury/tariffs
         console POST /treasury/movements
+        console GET /treasury/movements/{movement_id}/back
+        console POST /treasury/movements/{movement_id}/back
         console POST /customers/{customer_id}/lift
         wallet POST /api/v1/gold/prices
         wallet POST /api/v1/gold/pools

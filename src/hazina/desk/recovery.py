@@ -129,6 +129,26 @@ class Reader(Protocol):
     async def fetchrow(self, sql: str, *args: object) -> Row | None: ...
 
 
+class NobodyAsked:
+    """What a slice registers of which the outside cannot be asked: it has no open questions, and
+    says in its own methods what is different there."""
+
+    async def recover(self, tx: Tx, now: datetime) -> int:  # noqa: ARG002
+        return 0
+
+    async def ask_now(self, tx: Tx, now: datetime) -> None:
+        """There is nobody to ask."""
+
+    async def questions(self, reader: Reader, limit: int) -> list[Question]:  # noqa: ARG002
+        return []
+
+    async def count(self, reader: Reader) -> int:  # noqa: ARG002
+        return 0
+
+    async def explained(self, reader: Reader, moved: Sequence[Moved]) -> set[str]:  # noqa: ARG002
+        return set()
+
+
 @dataclass(frozen=True, slots=True)
 class Open:
     """The open recovery: of a copy made at ``copied_at``; ``asked`` rows were open in it."""

@@ -1,6 +1,7 @@
 """What guards an account, as JSON: second factor, devices, payout phones, freezing.
 
-A code that an act asks for comes in the header ``Hazina-Otp``. No API key may call any of these.
+A code that an act asks for comes in the header ``Hazina-Otp``. An API key may read, and change
+nothing here.
 """
 
 from datetime import datetime

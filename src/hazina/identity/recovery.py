@@ -201,6 +201,8 @@ class AccountRecovery:
             return True
 
         if not await self._db.run(freeze):
+            whose = known.account_id if known else "unknown"
+            await self._db.run(lambda tx: self._record(tx, origin, "stop_refused", whose, now))
             raise StopRefused
 
     async def begin_unfreeze(self, customer_id: UUID, origin: Actor, now: datetime) -> UUID | None:
@@ -237,7 +239,13 @@ class AccountRecovery:
                 await self._take_phone_code(tx, row, customer_id, code, now)
             await self._guards.unfreeze(tx, customer_id, actor, now)
 
-        await self._db.run(lift)
+        try:
+            await self._db.run(lift)
+        except RecoveryRefused:  # a wrong code of the app is recorded where it is checked
+            await self._db.run(
+                lambda tx: self._record(tx, actor, "unfreeze_refused", customer_id, now)
+            )
+            raise
 
     async def _crowded(self, what: str, name: str) -> bool:
         """Whether strangers have started for this name as often as codes are sent."""

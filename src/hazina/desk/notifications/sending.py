@@ -4,7 +4,7 @@ A claim is committed, the channel is asked outside of any transaction, the outco
 compare-and-set. Codes go another way, ``deliver_now``: at once, never written down, never logged.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import assert_never
 from uuid import UUID
@@ -22,7 +22,7 @@ from hazina.desk.notifications.repository import (
 )
 from hazina.desk.notifications.states import MACHINE, MessageEvent, MessageState
 from hazina.desk.notifications.texts import CODES, Language
-from hazina.desk.recovery import Moved, Question
+from hazina.desk.recovery import NobodyAsked
 from hazina.identity.customers import Customers
 from hazina.identity.freeze import StopCodes
 from hazina.infra.alarms import Alarm
@@ -185,7 +185,7 @@ class Delivery:
         return {"code": self._stop_codes.code(UUID(stop_id))} if stop_id else {}
 
 
-class RecoverMessages:
+class RecoverMessages(NobodyAsked):
     """What ``desk.recovery`` may ask of messages: none that the copy had waiting goes out, for it
     may have gone out since. They hold nothing up: nobody's money waits for a message."""
 
@@ -194,18 +194,6 @@ class RecoverMessages:
             note = "restored from a copy: it may have been sent since"
             await _move(tx, row, MessageEvent.RECOVERED, now, note=note)
         return 0
-
-    async def ask_now(self, tx: Tx, now: datetime) -> None:
-        """A channel cannot be asked what became of a message."""
-
-    async def questions(self, reader: Reader, limit: int) -> list[Question]:  # noqa: ARG002
-        return []
-
-    async def count(self, reader: Reader) -> int:  # noqa: ARG002
-        return 0
-
-    async def explained(self, reader: Reader, moved: Sequence[Moved]) -> set[str]:  # noqa: ARG002
-        return set()
 
 
 async def _move(

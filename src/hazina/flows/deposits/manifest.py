@@ -18,6 +18,7 @@ from hazina.flows.deposits.routes import router
 from hazina.flows.deposits.send import Sender
 from hazina.flows.deposits.settle import Settlement
 from hazina.flows.deposits.tasks import Tasks
+from hazina.flows.treasury.movements import COLLECTION_DOOR
 from hazina.flows.treasury.tariffs import Tariffs
 from hazina.identity.customers import Customers
 from hazina.infra.house import House, Manifest, NavItem
@@ -61,7 +62,7 @@ def build(house: House) -> None:
     listener = Listener(house.db, house.clock, house.settings, rails, settlement)
     house.get(Callbacks).subscribe(CallbackKind.COLLECTION, listener.on_callback)
     house.get(Proof).add_door(
-        "mpesa:collection is entered by receipts alone, each once, with its amount",
+        COLLECTION_DOOR,
         Purpose.MPESA_COLLECTION,
         "debit",
         "SELECT group_id, amount FROM deposits.mpesa_receipt",

@@ -4,8 +4,10 @@ from decimal import Decimal
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
+from markupsafe import Markup
 from starlette.responses import HTMLResponse, Response
 
+from hazina.desk.webkit.acts import did
 from hazina.desk.webkit.current import CurrentOperator, OperatorActor, require_role
 from hazina.desk.webkit.flash import redirect
 from hazina.desk.webkit.forms import (
@@ -18,16 +20,17 @@ from hazina.desk.webkit.forms import (
     moment_field,
 )
 from hazina.desk.webkit.templates import render
-from hazina.desk.webkit.view import Column, Figure, Value
+from hazina.desk.webkit.view import Column, Figure, Line, Value
 from hazina.flows.treasury.balances import Balances
-from hazina.flows.treasury.movements import WORDS, Movements
+from hazina.flows.treasury.movements import PREFIX, WORDS, Movements
 from hazina.flows.treasury.postings import Movement
 from hazina.flows.treasury.tariffs import Tariffs
 from hazina.flows.treasury.terms import TariffKind, written
 from hazina.identity.bearer import house_of
 from hazina.identity.people import Operator, Role
-from hazina.infra.db import Tx
+from hazina.infra.db import Row, Tx
 from hazina.kernel.errors import Refusal
+from hazina.kernel.ids import parse_id, wire_id
 from hazina.kernel.money import KES
 
 router = APIRouter(prefix="/treasury")
@@ -54,6 +57,7 @@ REFERENCE = Field("reference", "Its reference", str, max_length=60,
                   help="M-Pesa's receipt or the bank's reference; booked once.")  # fmt: skip
 REASON = Field("reason", "Why", str, max_length=500, help="A second person reads it.")
 MOVEMENT = FormSpec(MOVE, AMOUNT, REFERENCE, REASON)
+BACK = FormSpec(REASON)
 
 BALANCE_COLUMNS = [
     Column("Asked"),
@@ -70,6 +74,7 @@ MOVEMENT_COLUMNS = [
     Column("Amount", numeric=True),
     Column("Reference"),
     Column("Why"),
+    Column("Mistaken"),
 ]
 
 
@@ -135,6 +140,56 @@ async def ask_movement(request: Request, operator: Keeper, actor: OperatorActor)
     return redirect(request, "/treasury", "A second person is asked to approve it.")
 
 
+@router.get("/movements/{movement_id}/back")
+async def show_back(request: Request, movement_id: str, _operator: Keeper) -> HTMLResponse:
+    """The second look at a movement, and the form that asks a second person."""
+    return await _back_page(request, movement_id, BACK.blank())
+
+
+@router.post("/movements/{movement_id}/back")
+async def ask_back(
+    request: Request, movement_id: str, operator: Keeper, actor: OperatorActor
+) -> Response:
+    """This will ask a second person to take it back."""
+    form, house, which = await BACK.read(request), house_of(request), parse_id(PREFIX, movement_id)
+
+    async def ask(tx: Tx) -> None:
+        await house.get(Movements).ask_back(
+            tx, which, reason=form.value(REASON), operator=operator, actor=actor,
+            now=house.clock.now(),
+        )  # fmt: skip
+
+    if not form.ok or not await did(request, actor, form, ask):
+        return await _back_page(request, movement_id, form)
+    return redirect(request, "/treasury", "A second person is asked to approve it.")
+
+
+async def _back_page(request: Request, movement_id: str, form: Form) -> HTMLResponse:
+    house, which = house_of(request), parse_id(PREFIX, movement_id)
+    row = await house.get(Movements).get(house.db, which)
+    lines = [
+        Line("Movement", WORDS[Movement(row["kind"])], strong=True),
+        Line("Amount", KES.units(int(row["amount"])), strong=True),
+        Line("Reference", row["reference"]),
+        Line("Booked", row["at"]),
+        Line("Why it was booked", row["reason"]),
+        Line("Afterwards", "It is booked the other way, as a whole, once."),
+        Line("And then", "Book it anew as it was, under the same reference."),
+        Line("Takes effect", "when a second person agrees"),
+    ]
+    return render(
+        request, "treasury/back.html", status=form.status, form=form, lines=lines,
+        back=row["back_at"], url=f"/treasury/movements/{wire_id(PREFIX, which)}/back",
+    )  # fmt: skip
+
+
+def _back_cell(row: Row) -> Value:
+    if row["back_at"] is not None:
+        return Markup('<span class="chip warn">Taken back</span>')
+    path = f"/treasury/movements/{wire_id(PREFIX, row['id'])}/back"
+    return Markup('<a href="{}">Take it back</a>').format(path)
+
+
 async def _page(request: Request, tariff: Form, movement: Form) -> HTMLResponse:
     house = house_of(request)
     balances = await house.get(Balances).list_newest(house.db)
@@ -156,6 +211,7 @@ async def _page(request: Request, tariff: Form, movement: Form) -> HTMLResponse:
             KES.units(int(row["amount"])),
             row["reference"],
             row["reason"],
+            _back_cell(row),
         ]
         for row in await house.get(Movements).list_all(house.db)
     ]

@@ -6,7 +6,13 @@ from hazina.desk.approvals import Approvals
 from hazina.desk.recovery import Recovery
 from hazina.flows.treasury import console
 from hazina.flows.treasury.balances import Balances
-from hazina.flows.treasury.movements import SETTLED_GROUPS, UTILITY_DOOR, Movements
+from hazina.flows.treasury.movements import (
+    COLLECTION_BACK,
+    COLLECTION_DOOR,
+    SETTLED_GROUPS,
+    UTILITY_DOOR,
+    Movements,
+)
 from hazina.flows.treasury.recover import RecoverMovements
 from hazina.flows.treasury.tariffs import Tariffs
 from hazina.infra.audit import Audit
@@ -28,6 +34,7 @@ def build(house: House) -> None:
     callbacks.subscribe(CallbackKind.BALANCE, balances.on_result)
     callbacks.subscribe(CallbackKind.BALANCE_TIMEOUT, balances.on_result)
     house.get(Proof).add_door(UTILITY_DOOR, Purpose.MPESA_UTILITY, "credit", SETTLED_GROUPS)
+    house.get(Proof).add_door(COLLECTION_DOOR, Purpose.MPESA_COLLECTION, "debit", COLLECTION_BACK)
     house.get(Recovery).register("treasury", RecoverMovements())
     house.put(balances)
     house.put(Tariffs(house.settings, house.get(Audit)))

@@ -1,12 +1,13 @@
 """The house's own money in the ledger: the owner's lines of the posting manual. Pure."""
 
+from collections.abc import Sequence
 from enum import StrEnum
 from uuid import UUID
 
 from hazina.kernel.money import Money
 from hazina.ledger.chart import AccountRef, Purpose, system
 from hazina.ledger.codes import Code
-from hazina.ledger.core import Reference, Transfer, linked, move
+from hazina.ledger.core import PLAIN, Leg, Reference, Terms, Transfer, linked, move, reversal
 
 BANK = system(Purpose.BANK)
 CAPITAL = system(Purpose.CAPITAL)
@@ -37,11 +38,20 @@ SIDES: dict[Movement, tuple[AccountRef, AccountRef, Code]] = {
 }
 
 
-def moved(movement_id: UUID, kind: Movement, amount: Money, reference: str) -> list[Transfer]:
-    """What two persons say was moved, under the bank's or M-Pesa's own reference."""
+def moved(
+    movement_id: UUID, kind: Movement, amount: Money, reference: str, *, corrects: UUID | None
+) -> list[Transfer]:
+    """What two persons say was moved, under the bank's or M-Pesa's own reference; ``corrects`` is
+    the transfer in whose place it is booked, after that was taken back."""
     debit, credit, code = SIDES[kind]
     about, facts = Reference("movement", movement_id), {"reference": reference}
-    return linked([move(debit, credit, amount, code, about, metadata=facts)])
+    terms = Terms(corrects=corrects) if corrects else PLAIN
+    return linked([move(debit, credit, amount, code, about, metadata=facts, terms=terms)])
+
+
+def taken_back(movement_id: UUID, legs: Sequence[Leg]) -> list[Transfer]:
+    """The whole of a movement that was booked wrongly, the other way."""
+    return reversal(legs, Reference("movement", movement_id))
 
 
 def payout_charge(about: Reference, charge: Money) -> list[Transfer]:

@@ -5,28 +5,16 @@ asked. What is booked explains a line of M-Pesa's statement.
 """
 
 from collections.abc import Sequence
-from datetime import datetime
 
-from hazina.desk.recovery import Moved, Question, Reader
-from hazina.infra.db import Tx
+from hazina.desk.recovery import Moved, NobodyAsked, Reader
 
-EXPLAINED = "SELECT reference FROM treasury.movement WHERE reference = ANY($1)"
+EXPLAINED = """
+SELECT reference FROM treasury.movement WHERE reference = ANY($1) AND back_group IS NULL
+"""
 
 
-class RecoverMovements:
+class RecoverMovements(NobodyAsked):
     """What ``desk.recovery`` may ask of the treasury."""
-
-    async def recover(self, tx: Tx, now: datetime) -> int:  # noqa: ARG002
-        return 0
-
-    async def ask_now(self, tx: Tx, now: datetime) -> None:
-        """There is nobody to ask."""
-
-    async def questions(self, reader: Reader, limit: int) -> list[Question]:  # noqa: ARG002
-        return []
-
-    async def count(self, reader: Reader) -> int:  # noqa: ARG002
-        return 0
 
     async def explained(self, reader: Reader, moved: Sequence[Moved]) -> set[str]:
         rows = await reader.fetch(EXPLAINED, [line.receipt for line in moved])
