@@ -271,6 +271,8 @@ class TestAFamily:
             for _ in range(2):
                 total = await fresh.run(lambda tx: office.accounts.sum(tx, parent))
                 assert total.posted == expected
+                outside = await fresh.run(lambda tx: office.accounts.sum(tx, OUTSIDE))
+                assert outside.posted == expected, "what we own outside is positive there"
                 await seal_all(fresh, size=1)
 
     async def test_is_counted_without_waiting_for_anybody(self, office: Office) -> None:

@@ -132,7 +132,8 @@ class TestTheTrialBalance:
         then = json.loads(before.output)
         assert {line["balance"] for line in then} == {"0.00", "0.000000"}
         shown = (await run("trial-balance")).output
-        assert "income:gold-spread" in shown  # a file is not cut to a terminal's width
+        assert "income:gold-spread" not in shown, "nothing was booked there"
+        assert "on which nothing was ever booked" in shown
         assert ["total", "KES", "130.00", "130.00"] in [row.split() for row in shown.splitlines()]
 
 
@@ -171,13 +172,25 @@ class TestTheStatement:
         assert answer.exit_code == 1
         assert "not one of ours" in answer.stderr
 
-    @pytest.mark.parametrize("words", [("--asset", "GBP"), ("--purpose", "vault")])
+    @pytest.mark.parametrize(
+        ("words", "said"),
+        [
+            (("--asset", "GBP"), "no asset GBP: it is one of"),
+            (("--purpose", "pocket"), "no account is for pocket"),
+            (("--purpose", "vault"), "no vault account in KES has an owner"),
+            ((), "never opened"),
+        ],
+    )
     async def test_refuses_an_account_that_nobody_has(
-        self, books: Books, run: Run, words: tuple[str, str]
+        self, books: Books, run: Run, words: tuple[str, ...], said: str
     ) -> None:
         answer = await run("statement", str(somebody().owner), *words)
         assert answer.exit_code == 1
-        assert "has an owner" in answer.stderr
+        assert said in answer.stderr
+
+    async def test_asks_whose_it_is(self, books: Books, run: Run) -> None:
+        answer = await run("statement")
+        assert "name its owner's id" in answer.stderr
 
 
 @pytest.fixture

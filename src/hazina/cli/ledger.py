@@ -110,7 +110,7 @@ def statement(
     owner: Owner = None,
     asset: InAsset = "KES",
     purpose: OfPurpose = "wallet",
-    limit: Annotated[int, typer.Option(min=1, max=1000)] = 50,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="Lines of a page.")] = 50,
     before: Annotated[
         str | None, typer.Option(help="Go on where the last page ended, newest first.")
     ] = None,
@@ -126,8 +126,10 @@ def statement(
     from datetime import UTC
 
     from hazina.ledger.history import History
+    from hazina.ledger.reading import account_facts
 
     ref = account_named(owner, asset, purpose)
+    ledger_db.read(lambda tx: account_facts(tx, ref))  # one that was never opened is said to be so
     if since or until or after or not ref.line.bounded:
         first = time_of(since) or datetime(2000, 1, 1, tzinfo=UTC)
         end = time_of(until) or datetime(2200, 1, 1, tzinfo=UTC)
@@ -240,11 +242,18 @@ def account_named(owner: UUID | None, asset: str, purpose: str) -> "AccountRef":
     from hazina.kernel.money import ASSETS
     from hazina.ledger.chart import AccountRef, Purpose
 
+    if asset not in ASSETS:
+        raise screen.fail(f"there is no asset {asset}: it is one of {', '.join(sorted(ASSETS))}")
+    if purpose not in set(Purpose):
+        raise screen.fail(f"no account is for {purpose}: hazina ledger trial-balance lists them")
     try:
         return AccountRef(Purpose(purpose), ASSETS[asset], owner)
-    except (KeyError, ValueError):
-        has = "has no owner" if owner is None else "has an owner"
-        raise screen.fail(f"no {purpose} account in {asset} {has}") from None
+    except ValueError:
+        if owner is None:
+            raise screen.fail(
+                f"no {purpose} account in {asset} is the house's own: name its owner's id"
+            ) from None
+        raise screen.fail(f"no {purpose} account in {asset} has an owner") from None
 
 
 def time_of(text: str | None) -> datetime | None:
@@ -265,6 +274,6 @@ def _head_file(path: Path) -> "Head":
     try:
         return Head.of_json(path.read_bytes())
     except OSError as why:
-        raise screen.fail(why) from None
+        raise screen.fail(f"{path} cannot be read: {why.strerror}") from None
     except HeadUnreadable as why:
         raise screen.fail(why.message) from None

@@ -86,7 +86,8 @@ def show_trial_balance(lines: "list[TrialLine]") -> None:
     table = screen.plain_table("Purpose", "Asset")
     for name in ("Accounts", "Debits", "Credits", "Held", "Balance"):
         table.add_column(name, justify="right")
-    for line in lines:
+    moved = [line for line in lines if any((line.debits.units, line.credits.units, line.held.units))]
+    for line in moved:
         table.add_row(
             line.purpose.value, line.asset.code, str(line.accounts), line.debits.decimal,
             line.credits.decimal, line.held.decimal, line.balance.decimal,
@@ -100,6 +101,9 @@ def show_trial_balance(lines: "list[TrialLine]") -> None:
             style="green" if debits == credits_ else "red",
         )  # fmt: skip
     screen.console.print(table)
+    if len(moved) < len(lines):
+        still = len(lines) - len(moved)
+        screen.console.print(f"[dim]and {still} on which nothing was ever booked[/dim]")
 
 
 def show_statement(

@@ -227,11 +227,14 @@ class Accounts:
         ]
 
     async def sum(self, tx: Tx, parent: AccountRef) -> Balance:
-        """What an account and all that are parts of it hold together; locks none of them."""
+        """What an account and all that are parts of it hold together, on the side of the account
+        itself: positive is normal there. Locks none of them."""
         row = await tx.fetchrow(FAMILY, await self._key(tx, parent), parent.asset.code)
         assert row is not None
         posted, held, incoming = (int(row[name]) for name in ("posted", "held", "incoming"))
         units = parent.asset.units
+        if parent.line.debit_normal:
+            posted = -posted
         return Balance(units(posted), units(held), units(incoming))
 
     async def _set_state(
