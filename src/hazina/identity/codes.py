@@ -99,6 +99,10 @@ class Couriers:
         """``carry(customer_id, code)`` will send a code at once, and keep nothing of it."""
         self._ways[way] = carry
 
+    def carries(self, way: CodeWay) -> bool:
+        """Whether codes go this way in this house: no page promises one that nobody carries."""
+        return way in self._ways
+
     async def carry(self, way: CodeWay, customer_id: UUID, code: str) -> Outcome[str]:
         carrier = self._ways.get(way)
         if carrier is None:
