@@ -86,7 +86,7 @@ def show_trial_balance(lines: "list[TrialLine]") -> None:
     table = screen.plain_table("Purpose", "Asset")
     for name in ("Accounts", "Debits", "Credits", "Held", "Balance"):
         table.add_column(name, justify="right")
-    moved = [line for line in lines if any((line.debits.units, line.credits.units, line.held.units))]
+    moved = [line for line in lines if line.debits.units or line.credits.units or line.held.units]
     for line in moved:
         table.add_row(
             line.purpose.value, line.asset.code, str(line.accounts), line.debits.decimal,
