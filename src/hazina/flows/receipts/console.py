@@ -8,7 +8,7 @@ two persons end as a request among the approvals.
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, TypedDict
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Request
@@ -89,6 +89,14 @@ COLUMNS = [
     Column("Next step"),
 ]
 JOB_COLUMNS = ["Job", "About", "For"]
+
+
+class By(TypedDict):
+    """Who asks for an act that takes two, and when."""
+
+    operator: Operator
+    actor: Actor
+    now: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,71 +212,62 @@ async def absent(request: Request, wire: str, operator: Manager, actor: Operator
         raise NotFound
     knows = house.get(Statements) if kind == "withdrawal" else house.get(Unanswered)
 
-    async def act(tx: Tx, form: Form) -> None:
-        await knows.ask_absent(
-            tx, found, reason=form.value(exits.ABSENT_WHY), operator=operator, actor=actor,
-            now=house.clock.now(),
-        )  # fmt: skip
+    async def ask(tx: Tx, form: Form, by: By) -> None:
+        await knows.ask_absent(tx, found, reason=form.value(exits.ABSENT_WHY), **by)
 
-    return await _asked(request, wire, operator, actor, "absent", exits.ABSENT, act)
+    return await _asked(request, wire, operator, actor, "absent", exits.ABSENT, ask)
 
 
 @router.post("/open-questions/{wire}/late")
 async def late(request: Request, wire: str, operator: Manager, actor: OperatorActor) -> Response:
-    """A payout that had ended as not paid, and was paid after all."""
-    house, found = house_of(request), parse_id("wdr", wire)
+    """A payout that had ended as not paid, and was paid after all; or was booked under another
+    receipt than it has."""
+    part, found = house_of(request).get(LatePayouts), parse_id("wdr", wire)
 
-    async def act(tx: Tx, form: Form) -> None:
-        await house.get(LatePayouts).ask_paid(
-            tx, found, form.value(exits.LATE_RECEIPT), reason=form.value(exits.LATE_WHY),
-            operator=operator, actor=actor, now=house.clock.now(),
-        )  # fmt: skip
+    async def ask(tx: Tx, form: Form, by: By) -> None:
+        receipt, why = form.value(exits.LATE_RECEIPT), form.value(exits.LATE_WHY)
+        await part.ask_paid(tx, found, receipt, reason=why, **by)
 
-    return await _asked(request, wire, operator, actor, "late", exits.LATE, act)
+    return await _asked(request, wire, operator, actor, "late", exits.LATE, ask)
 
 
 @router.post("/open-questions/{wire}/give")
 async def give(request: Request, wire: str, operator: Manager, actor: OperatorActor) -> Response:
-    house, found = house_of(request), parse_id("pay", wire)
+    """A payment that is nobody's is given to a customer."""
+    part, found = house_of(request).get(Suspense), parse_id("pay", wire)
 
-    async def act(tx: Tx, form: Form) -> None:
-        await house.get(Suspense).ask_allocate(
-            tx, found, form.value(exits.USERNAME), reason=form.value(exits.GIVE_WHY),
-            operator=operator, actor=actor, now=house.clock.now(),
-        )  # fmt: skip
+    async def ask(tx: Tx, form: Form, by: By) -> None:
+        username, why = form.value(exits.USERNAME), form.value(exits.GIVE_WHY)
+        await part.ask_allocate(tx, found, username, reason=why, **by)
 
-    return await _asked(request, wire, operator, actor, "give", exits.GIVE, act)
+    return await _asked(request, wire, operator, actor, "give", exits.GIVE, ask)
 
 
 @router.post("/open-questions/{wire}/return")
 async def send_back(
     request: Request, wire: str, operator: Manager, actor: OperatorActor
 ) -> Response:
-    house, found = house_of(request), parse_id("pay", wire)
+    """A payment that is nobody's goes back to who paid it."""
+    part, found = house_of(request).get(Suspense), parse_id("pay", wire)
 
-    async def act(tx: Tx, form: Form) -> None:
-        await house.get(Suspense).ask_return(
-            tx, found, reason=form.value(exits.BACK_WHY), operator=operator, actor=actor,
-            now=house.clock.now(),
-        )  # fmt: skip
+    async def ask(tx: Tx, form: Form, by: By) -> None:
+        await part.ask_return(tx, found, reason=form.value(exits.BACK_WHY), **by)
 
-    return await _asked(request, wire, operator, actor, "return", exits.BACK, act)
+    return await _asked(request, wire, operator, actor, "return", exits.BACK, ask)
 
 
 @router.post("/open-questions/{wire}/returned")
 async def returned(
     request: Request, wire: str, operator: Manager, actor: OperatorActor
 ) -> Response:
-    house, found = house_of(request), parse_id("pay", wire)
+    """How sending a payment back ended, where M-Pesa does not say."""
+    part, found = house_of(request).get(Suspense), parse_id("pay", wire)
 
-    async def act(tx: Tx, form: Form) -> None:
-        await house.get(Suspense).ask_return_ended(
-            tx, found, went_back=form.value(exits.WENT) == "back",
-            reason=form.value(exits.ENDED_WHY), operator=operator, actor=actor,
-            now=house.clock.now(),
-        )  # fmt: skip
+    async def ask(tx: Tx, form: Form, by: By) -> None:
+        back, why = form.value(exits.WENT) == "back", form.value(exits.ENDED_WHY)
+        await part.ask_return_ended(tx, found, went_back=back, reason=why, **by)
 
-    return await _asked(request, wire, operator, actor, "returned", exits.ENDED, act)
+    return await _asked(request, wire, operator, actor, "returned", exits.ENDED, ask)
 
 
 @router.post("/held-jobs/{key}/retry")
@@ -293,11 +292,12 @@ async def _asked(
     actor: Actor,
     name: str,
     spec: FormSpec,
-    act: Callable[[Tx, Form], Awaitable[None]],
+    ask: Callable[[Tx, Form, By], Awaitable[None]],
 ) -> Response:
     """An act for two: what it leaves is a request that somebody else has to agree to."""
     form = await spec.read(request)
-    if not form.ok or not await did(request, actor, form, lambda tx: act(tx, form)):
+    by: By = {"operator": operator, "actor": actor, "now": house_of(request).clock.now()}
+    if not form.ok or not await did(request, actor, form, lambda tx: ask(tx, form, by)):
         return await _page(request, wire, operator, {name: form})
     words = "Asked. A second person has to agree, under Approvals."
     return redirect(request, f"/open-questions/{wire}", words, Tone.NEUTRAL)
