@@ -54,3 +54,24 @@ async def payment(world: World, receipt: str) -> Any:
     """The house's own row, None where it has none."""
     sql = "SELECT * FROM receipts.payment WHERE receipt = $1"
     return await world.house.db.fetchrow(sql, receipt)
+
+
+def payout_result(
+    payout: object, receipt: str, amount: str = "600", *, paid: bool = True
+) -> dict[str, object]:
+    """A result in Daraja's shape, of a payout that was never made, or not as it says."""
+    told = [
+        {"Key": "TransactionAmount", "Value": int(amount)},
+        {"Key": "TransactionReceipt", "Value": receipt},
+    ]
+    return {
+        "Result": {
+            "ResultType": 0,
+            "ResultCode": 0 if paid else 2040,
+            "ResultDesc": "The service request is processed successfully.",
+            "OriginatorConversationID": str(payout),
+            "ConversationID": "AG_forged",
+            "TransactionID": receipt,
+            **({"ResultParameters": {"ResultParameter": told}} if paid else {}),
+        }
+    }

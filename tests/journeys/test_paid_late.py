@@ -12,7 +12,7 @@ from hazina.flows.receipts.statements import NotProvenAbsent
 from hazina.flows.receipts.waiting import list_waiting
 from hazina.kernel.actor import SYSTEM
 from hazina.kernel.ids import parse_id, wire_id
-from tests.journeys.paying import back, in_step
+from tests.journeys.paying import back, in_step, payout_result
 from tests.journeys.test_claw_back import owed, paid_in, refused, signed_in
 from tests.journeys.test_gold import stocked
 from tests.journeys.test_suspense import Desk, desk
@@ -23,6 +23,7 @@ from tests.journeys.world import Person, World, one
 __all__ = ["desk"]
 
 LATE_S = 600
+LATE = "UKZLATE001"
 TOLD = """
 SELECT topic FROM infra.outbox_event
 WHERE topic IN ('customer.paid_late', 'customer.paid_late_owes') ORDER BY id
@@ -147,7 +148,9 @@ class TestCalledDeclinedAndPaid:
         )
         for source, then in (("203.0.113.7", "failed"), ("127.0.0.1", "contradicted")):
             forged = await person.api.post(
-                f"/hooks/{token}/r", json=success(found), headers={"X-Forwarded-For": source}
+                f"/hooks/{token}/r",
+                json=payout_result(found, LATE),
+                headers={"X-Forwarded-For": source},
             )
             assert forged.status_code == 200
             await world.settle()
@@ -171,7 +174,7 @@ class TestTwoPersons:
         token = await one(
             world.house.db, "SELECT token FROM withdrawals.withdrawal WHERE id = $1", found
         )
-        await person.api.post(f"/hooks/{token}/r", json=success(found))
+        await person.api.post(f"/hooks/{token}/r", json=payout_result(found, LATE))
         await world.settle()
         assert await state(world, found) == "contradicted"
         with pytest.raises(NotProvenAbsent, match="No complete statement"):
@@ -224,25 +227,6 @@ class TestTwoPersons:
         await later(world, minutes=1)
         assert await state(world, found) == "paid"
         assert await world.balances(await back(person)) == {"KES": ("400.00", "0.00")}
-
-
-def success(payout: UUID, receipt: str = "UKZLATE001") -> dict[str, object]:
-    """A result in Daraja's shape, of a payout that was never made."""
-    told = [
-        {"Key": "TransactionAmount", "Value": 600},
-        {"Key": "TransactionReceipt", "Value": receipt},
-    ]
-    return {
-        "Result": {
-            "ResultType": 0,
-            "ResultCode": 0,
-            "ResultDesc": "The service request is processed successfully.",
-            "OriginatorConversationID": str(payout),
-            "ConversationID": "AG_late",
-            "TransactionID": receipt,
-            "ResultParameters": {"ResultParameter": told},
-        }
-    }
 
 
 async def receipt_of(world: World) -> str:

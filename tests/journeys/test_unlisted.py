@@ -17,10 +17,10 @@ from hazina.kernel.clock import SettableClock
 from hazina.kernel.ids import parse_id
 from hazina.simulators.daraja import SimConfig
 from tests.conftest import Place
-from tests.journeys.paying import back
+from tests.journeys.paying import back, payout_result
 from tests.journeys.test_claw_back import owed, paid_in
 from tests.journeys.test_gold import stocked
-from tests.journeys.test_paid_late import ask_paid, later, page, state, success
+from tests.journeys.test_paid_late import LATE, ask_paid, later, page, state
 from tests.journeys.test_suspense import Desk, desk
 from tests.journeys.test_unknown import ask_absent, import_statement, statement, take
 from tests.journeys.test_withdrawals import withdraw
@@ -117,7 +117,7 @@ class TestNeverMade:
         token = await one(
             world.house.db, "SELECT token FROM withdrawals.withdrawal WHERE id = $1", found
         )
-        await person.api.post(f"/hooks/{token}/r", json=success(found, booked))
+        await person.api.post(f"/hooks/{token}/r", json=payout_result(found, booked))
         await world.settle(late=False)
         assert (await import_statement(world, began, world.clock.now())).unlisted == 0
         await later(world, minutes=20)
@@ -207,9 +207,9 @@ class TestAStatementThatLacksALine:
         token = await one(
             world.house.db, "SELECT token FROM withdrawals.withdrawal WHERE id = $1", found
         )
-        await person.api.post(f"/hooks/{token}/r", json=success(found))
+        await person.api.post(f"/hooks/{token}/r", json=payout_result(found, LATE))
         await world.settle(late=False)
-        assert await receipt(world, found) == "UKZLATE001"
+        assert await receipt(world, found) == LATE
         await later(world, hours=3)
         until = world.clock.now()
         body = await statement(world, began, until)

@@ -21,7 +21,8 @@ import pytest_asyncio
 from hazina.infra.points import Phase
 from tests.notifications.smtp_sink import mail_server
 from tests.process import derived
-from tests.process.journeys import JOURNEYS, REST, Batch, Journey, Steps
+from tests.process.journey import REST, Batch, Journey, Steps
+from tests.process.journeys import JOURNEYS
 from tests.process.reckoning import come_to_rest, outside, reckon, restless, totals
 from tests.process.rig import Person, Rig, rigged
 

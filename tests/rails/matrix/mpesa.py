@@ -7,7 +7,7 @@ from datetime import datetime
 from decimal import Decimal
 
 import httpx
-from tests.journeys.paying import in_step
+from tests.journeys.paying import in_step, payout_result
 from tests.journeys.world import World
 from tests.loopback import NO_CERTIFICATES
 from tests.rails.matrix.case import Books, Capability, Lie, Trouble
@@ -130,20 +130,9 @@ class Daraja:
         await self._post(f"/hooks/{token}/c", {"Body": {"stkCallback": callback}}, lie)
 
     async def lie_about_payout(self, lie: Lie, token: str, payout: str) -> None:
-        told = [
-            {"Key": "TransactionAmount", "Value": int(lie.amount)},
-            {"Key": "TransactionReceipt", "Value": lie.receipt},
-        ]
-        result = {
-            "ResultType": 0,
-            "ResultCode": 0 if lie.paid else 2040,
-            "ResultDesc": "The service request is processed successfully.",
-            "OriginatorConversationID": "somebody-elses" if lie.another else payout,
-            "ConversationID": "AG_forged",
-            "TransactionID": lie.receipt,
-            **({"ResultParameters": {"ResultParameter": told}} if lie.paid else {}),
-        }
-        await self._post(f"/hooks/{token}/r", {"Result": result}, lie)
+        about = "somebody-elses" if lie.another else payout
+        result = payout_result(about, lie.receipt, lie.amount, paid=lie.paid)
+        await self._post(f"/hooks/{token}/r", result, lie)
 
     async def lie_unasked(self, lie: Lie, phone: str, account: str) -> None:
         forged = {

@@ -138,16 +138,14 @@ async def not_sent_back(trial: "Trial") -> None:
 @rows.row(524, WENT, *NOBODYS, Capability.QUEUE)
 async def queue_notice_before_it_went_back(trial: "Trial") -> None:
     """Says first that its queue gave up, then that it sent it back."""
-    await _sends_back(trial, Trouble.QUEUE_NOTICE, delay_s=90)
-    await trial.sees("returning")
+    await _is_left_open(trial, Trouble.QUEUE_NOTICE, delay_s=90)
     await trial.later(minutes=2)
 
 
 @rows.row(525, WENT, *NOBODYS, STATEMENT)
 async def sent_back_and_never_told(trial: "Trial") -> None:
     """Sends it back and never tells: its statement shows it."""
-    await _sends_back(trial, Trouble.NEVER_TOLD)
-    await trial.sees("returning")
+    await _is_left_open(trial, Trouble.NEVER_TOLD)
     await trial.bring_statement()
 
 
@@ -155,16 +153,14 @@ async def sent_back_and_never_told(trial: "Trial") -> None:
 async def sent_back_and_two_persons_say_so(trial: "Trial") -> None:
     """Takes the order, cuts the line, never tells: two persons have seen that it went back."""
     await trial.trouble(Trouble.NEVER_TOLD, REVERSE)
-    await _sends_back(trial, Trouble.ANSWER_LOST)
-    await trial.sees("returning")
+    await _is_left_open(trial, Trouble.ANSWER_LOST)
     await trial.two_say(went_back=True)
 
 
 @rows.row(527, STAYED, *NOBODYS)
 async def the_order_was_lost_and_two_persons_say_so(trial: "Trial") -> None:
     """Never had the order: two persons have seen that nothing went back."""
-    await _sends_back(trial, Trouble.REQUEST_LOST)
-    await trial.sees("returning")
+    await _is_left_open(trial, Trouble.REQUEST_LOST)
     await trial.two_say(went_back=False)
 
 
@@ -182,16 +178,14 @@ async def sent_back_after_it_was_called_kept(trial: "Trial") -> None:
 @rows.row(529, WENT, *NOBODYS, STATEMENT)
 async def sent_back_and_told_from_a_new_address(trial: "Trial") -> None:
     """Tells from an address that nobody trusts: its statement decides."""
-    await _sends_back(trial, Trouble.FROM_AFAR)
-    await trial.sees("returning")
+    await _is_left_open(trial, Trouble.FROM_AFAR)
     await trial.bring_statement()
 
 
 @rows.row(530, WENT, *NOBODYS, Capability.GATE)
 async def sent_back_at_the_second_try(trial: "Trial") -> None:
     """Refuses the order for the rate, and takes it later."""
-    await _sends_back(trial, Trouble.BUSY)
-    await trial.sees("returning")
+    await _is_left_open(trial, Trouble.BUSY)
     await trial.later(minutes=2)
 
 
@@ -222,3 +216,9 @@ async def _sends_back(trial: "Trial", trouble: Trouble | None = None, **how: obj
     if trouble is not None:
         await trial.trouble(trouble, REVERSE, **how)
     await trial.send_back()
+
+
+async def _is_left_open(trial: "Trial", trouble: Trouble, **how: object) -> None:
+    """The order was given, and nobody knows how it ended."""
+    await _sends_back(trial, trouble, **how)
+    await trial.sees("returning")
