@@ -46,6 +46,25 @@ async def approve(browser: Browser, password: str = PASSWORD) -> httpx.Response:
     return await act(browser, found[1], f"{found[1]}/approve", password=password)
 
 
+class TestTheControlRoom:
+    async def test_counts_what_waits_anywhere_with_its_age_and_where_it_ends(
+        self, world: World, desk: Desk
+    ) -> None:
+        assert "Nothing waits" in await seen(desk.auditor, "/")
+        _, payout = await unknown(world)
+        world.clock.advance(timedelta(minutes=27))
+        path = "/switches/mpesa.in/off"
+        looked = await act(desk.clerk, path, f"{path}/review", reason="an outage")
+        await desk.clerk.http.post(path, data=confirmation(looked.text, path))
+        page = await seen(desk.auditor, "/")
+        assert "Questions about M-Pesa 1 27 min" in " ".join(page.split())
+        assert page.index("Questions about M-Pesa") < page.index("What is stopped")
+        answer = await desk.auditor.http.get("/")
+        assert 'href="/open-questions">Ask again' in answer.text
+        listed = (await desk.auditor.http.get("/open-questions")).text
+        assert wire_id("wdr", payout) in listed
+
+
 class TestAnUnknownPayout:
     async def test_is_listed_with_its_age_and_every_way_out(self, world: World, desk: Desk) -> None:
         _, found = await unknown(world)

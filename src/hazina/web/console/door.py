@@ -19,6 +19,7 @@ from hazina.identity.second_factor import SecondFactorNeeded
 from hazina.identity.sessions import OperatorSessions
 from hazina.identity.tokens import NotSignedIn
 from hazina.kernel.errors import Refusal
+from hazina.web.console.waits import COLUMNS, heaps, rows
 
 router = APIRouter()
 
@@ -35,7 +36,12 @@ SECOND = FormSpec(CODE, TICKET, NEXT)
 async def control_room(request: Request, operator: CurrentOperator) -> HTMLResponse:
     nav = request.app.state.shell.nav_for(viewer_of(request))
     places = [Link(item.label, item.path, item.icon) for item in nav if item.path != "/"]
-    return render(request, "console/home.html", operator=operator, places=places)
+    house = house_of(request)
+    waiting = rows(await heaps(house), house.clock.now())
+    return render(
+        request, "console/home.html", operator=operator, places=places, waits_columns=COLUMNS,
+        waits=waiting,
+    )  # fmt: skip
 
 
 @router.get("/login")
