@@ -288,6 +288,7 @@ class TestCredentials:
             NewCredential("name", "x", frozenset()),
             NewCredential("name", "x", frozenset({Scope.READ}), ("nowhere",)),
             NewCredential("name", "x", frozenset({Scope.READ}), (), timedelta(0)),
+            NewCredential("name", "x", frozenset({Scope.READ}), (), timedelta(days=731)),
         ],
     )
     async def test_that_make_no_sense_are_not_made(

@@ -13,6 +13,7 @@ import pyotp
 import pytest
 from structlog.testing import capture_logs
 
+from hazina.identity.devices import Devices
 from hazina.identity.login import CustomerLogin
 from hazina.identity.recovery import AccountRecovery
 from hazina.infra.audit import Audit
@@ -199,6 +200,28 @@ class TestANewDevice:
         assert code_of(await withdraw(web, me)) == "cooling_down"
         post.clock.advance(timedelta(seconds=1))
         assert code_of(await withdraw(web, me)) == "insufficient_funds"
+
+    async def test_that_was_not_used_for_longer_than_a_cookie_lives_is_new_again(
+        self, post: Post
+    ) -> None:
+        """A token that was copied once was good for ever."""
+        login, devices = post.house.get(CustomerLogin), post.house.get(Devices)
+
+        async def sign_in_with(token: str | None) -> str | None:
+            now = post.clock.now()
+            opened = await login.for_page(
+                post.customer.username, PASSWORD, ORIGIN, now, device=token
+            )
+            return opened.device_token
+
+        token = await sign_in_with(None)
+        for days, kept in ((399, True), (399, True), (401, False)):
+            post.clock.advance(timedelta(days=days))
+            now, db = post.clock.now(), post.house.db
+            assert await devices.knows(db, post.customer.id, token, now) is kept
+            assert (await sign_in_with(token) is None) is kept
+        listed = await db.run(lambda tx: devices.list_devices(tx, post.customer.id, now))
+        assert len(listed) == 1
 
     async def test_can_be_named_and_forgotten_with_its_sessions(
         self, web: httpx.AsyncClient, post: Post

@@ -31,7 +31,7 @@ def create(
         list[str] | None,
         typer.Option(help="An address or network it may come from; more than once; none: any."),
     ] = None,
-    days: Annotated[int, typer.Option(min=1, max=3650, help="How long it lasts.")] = 365,
+    days: Annotated[int, typer.Option(min=1, max=730, help="How long it lasts.")] = 365,
 ) -> None:
     """Make a credential and show its secret, once."""
     from hazina.identity.credentials import Credentials, NewCredential

@@ -35,6 +35,7 @@ _NAMESPACE = re.compile(r"[a-z0-9][a-z0-9_.-]{1,31}", re.ASCII)
 WINDOW = timedelta(minutes=5)  # how far a request's clock may be from ours, either way
 NOTE_USE_EVERY = timedelta(minutes=1)  # last_used_at is not worth a write for each request
 OPENED_SECRETS = 1_000
+LONGEST = timedelta(days=730)  # what is never renewed is never missed when it is stolen
 
 COLUMNS = """
 c.id, c.namespace_id, n.name AS namespace, c.label, c.scopes, c.networks, c.created_at,
@@ -297,6 +298,8 @@ def _check(wanted: NewCredential) -> None:
         raise CredentialInvalid("A credential without a scope can do nothing.")
     if wanted.lifetime <= timedelta(0):
         raise CredentialInvalid("A credential ends after it begins.")
+    if wanted.lifetime > LONGEST:
+        raise CredentialInvalid(f"A credential lasts at most {LONGEST.days} days.")
     _check_networks(wanted.networks)
 
 

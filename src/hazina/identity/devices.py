@@ -1,10 +1,11 @@
 """Devices a customer signs in on: known by a secret that they keep, never by what they say of
 themselves. A new one is told to the customer and cools outward money down; the first one is not,
-since an account that nobody has ever opened has nobody to warn.
+since an account that nobody has ever opened has nobody to warn. One that was not used for as long
+as browsers keep a cookie is new again: what a thief copied once is not good for ever.
 """
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from hazina.identity.device_names import device_name
@@ -22,10 +23,12 @@ PREFIX = "dev"
 MAX_TOKEN = 128
 MAX_NAME = 64
 MOST = 100
+KNOWN_FOR = timedelta(days=400)  # since it was used last
 
 SEEN = """
 UPDATE identity.device SET last_seen_at = $3
-WHERE token_hash = $1 AND customer_id = $2 AND forgotten_at IS NULL RETURNING id
+WHERE token_hash = $1 AND customer_id = $2 AND forgotten_at IS NULL AND last_seen_at > $4
+RETURNING id
 """
 ANY = "SELECT EXISTS (SELECT 1 FROM identity.device WHERE customer_id = $1)"
 ADD = """
@@ -34,11 +37,11 @@ VALUES ($1, $2, $3, $4, $5, $5)
 """
 KNOWS = """
 SELECT id FROM identity.device
-WHERE token_hash = $1 AND customer_id = $2 AND forgotten_at IS NULL
+WHERE token_hash = $1 AND customer_id = $2 AND forgotten_at IS NULL AND last_seen_at > $3
 """
 LIST = """
 SELECT id, name, first_seen_at, last_seen_at FROM identity.device
-WHERE customer_id = $1 AND forgotten_at IS NULL ORDER BY id DESC LIMIT $2
+WHERE customer_id = $1 AND forgotten_at IS NULL AND last_seen_at > $3 ORDER BY id DESC LIMIT $2
 """
 RENAME = """
 UPDATE identity.device SET name = $3
@@ -87,7 +90,8 @@ class Devices:
         """This will find the device by its token, or take a new one in: with a notice and a
         cool-down, unless it is the account's first."""
         if token and len(token) <= MAX_TOKEN:
-            known = await tx.fetchval(SEEN, hash_secret(token), customer_id, now)
+            hashed = hash_secret(token)
+            known = await tx.fetchval(SEEN, hashed, customer_id, now, now - KNOWN_FOR)
             if known is not None:
                 return KnownDevice(known, None)
         first = not await tx.fetchval(ANY, customer_id)
@@ -103,19 +107,23 @@ class Devices:
             await self._outbox.emit(tx, "customer.new_device", customer_id, payload, now)
         return KnownDevice(device_id, fresh)
 
-    async def knows(self, reader: Reads, customer_id: UUID | None, token: str | None) -> bool:
+    async def knows(
+        self, reader: Reads, customer_id: UUID | None, token: str | None, now: datetime
+    ) -> bool:
         """Whether a token is of a device that is known to this account; asks even for nobody's."""
         if not token or len(token) > MAX_TOKEN:
             return False
-        return await reader.fetchrow(KNOWS, hash_secret(token), customer_id) is not None
+        hashed = hash_secret(token)
+        return await reader.fetchrow(KNOWS, hashed, customer_id, now - KNOWN_FOR) is not None
 
     async def bind(self, tx: Tx, session_id: UUID, device_id: UUID) -> None:
         """This will note on which device a session lives, so that forgetting it ends both."""
         await tx.execute(BIND_SESSION, session_id, device_id)
 
-    async def list_devices(self, tx: Tx, customer_id: UUID) -> list[Device]:
-        """Newest first."""
-        return [Device(**row) for row in await tx.fetch(LIST, customer_id, MOST)]
+    async def list_devices(self, tx: Tx, customer_id: UUID, now: datetime) -> list[Device]:
+        """Those that are known now, newest first."""
+        rows = await tx.fetch(LIST, customer_id, MOST, now - KNOWN_FOR)
+        return [Device(**row) for row in rows]
 
     async def rename(
         self, tx: Tx, customer_id: UUID, device_id: UUID, name: str, actor: Actor, now: datetime

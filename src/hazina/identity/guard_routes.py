@@ -233,7 +233,8 @@ async def remove_factor(request: Request, me: BearerCustomer, origin: VisitorDep
 async def list_devices(request: Request, me: BearerCustomer) -> DevicesOut:
     """The devices this account is known on, newest first."""
     house = house_of(request)
-    found = await house.db.run(lambda tx: house.get(Devices).list_devices(tx, me.person.id))
+    devices, now = house.get(Devices), house.clock.now()
+    found = await house.db.run(lambda tx: devices.list_devices(tx, me.person.id, now))
     return DevicesOut(
         items=[
             DeviceOut(

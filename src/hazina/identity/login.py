@@ -185,7 +185,7 @@ class Login:
         who = self._lockouts.who(self._realm.name, name, origin.ip)
         await self._lockouts.require_free(self._db, who, now)
         known = await self._accounts.find(self._db, name)
-        stranger = not signed_in and await self._is_stranger(known, origin, device)
+        stranger = not signed_in and await self._is_stranger(known, origin, device, now)
         if stranger:
             for limit in STRANGERS_LIMITS:
                 await self._limiter.check(limit, *self._strangers(limit, name))
@@ -202,12 +202,14 @@ class Login:
         return ("login", self._realm.name, "strangers", limit, name)
 
     async def _is_stranger(
-        self, known: Credentials | None, origin: Actor, device: str | None
+        self, known: Credentials | None, origin: Actor, device: str | None, now: datetime
     ) -> bool:
         # Both are asked whoever is meant: the time they take says nothing of a name.
         whose = known.account_id if known else None
         by_network = await self._sessions.were_opened_from(self._db, whose, origin.ip)
-        by_device = self._devices is not None and await self._devices.knows(self._db, whose, device)
+        by_device = self._devices is not None and await self._devices.knows(
+            self._db, whose, device, now
+        )
         return not (by_network or by_device)
 
     async def _open(

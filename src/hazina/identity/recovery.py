@@ -140,7 +140,7 @@ class AccountRecovery:
             await self._limiter.check(limit, "recovery", limit, network_of(origin.ip), name)
         known = await self._accounts.find(self._db, name)
         whose = known.account_id if known else None
-        stranger = not await self._devices.knows(self._db, whose, device)
+        stranger = not await self._devices.knows(self._db, whose, device, now)
         crowded = stranger and await self._crowded("recovery", name)
 
         async def begin(tx: Tx) -> UUID:

@@ -201,7 +201,7 @@ async def _page(
     lines = await merged(
         house.get(History), found, SHOWN_ASSETS, limit=LINES, cursor=cursor, booked_only=True
     )
-    devices = await house.db.run(lambda tx: house.get(Devices).list_devices(tx, found))
+    devices = await house.db.run(lambda tx: house.get(Devices).list_devices(tx, found, now))
     trail = await house.get(Audit).list_of_object(house.db, "customer", found, limit=LINES)
     here = _path(found)
     return render(

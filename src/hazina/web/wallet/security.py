@@ -101,7 +101,8 @@ async def _page(request: Request, me: CustomerSession, form: Form) -> HTMLRespon
         lambda tx: sessions.list_sessions(tx, me.person.id, before=None, limit=SHOWN, now=now)
     )
     standing = await house.get(Guards).standing(house.db, me.person.id)
-    devices = await house.db.run(lambda tx: house.get(Devices).list_devices(tx, me.person.id))
+    known = house.get(Devices)
+    devices = await house.db.run(lambda tx: known.list_devices(tx, me.person.id, now))
     shown = [
         {
             "id": wire_id("ses", one.id),
