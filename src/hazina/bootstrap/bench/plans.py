@@ -18,7 +18,8 @@ from hazina.identity import repository as people
 from hazina.identity import session_rows as sessions
 from hazina.identity.people import WALLET
 from hazina.infra import audit, idempotency, inbox, outbox
-from hazina.ledger import history, past, service
+from hazina.ledger import expiry, history, past, reading, sealing, service
+from hazina.ledger.claims import listed_holds
 from hazina.products.gold import repository as gold
 
 LARGE = 10_000  # rows; a smaller table may be read whole
@@ -29,6 +30,13 @@ query, so that its pages are in memory. `Buffers` counts pages of 8 kB: it does 
 machine. A plan that reads a large table whole fails the command."""
 NEWEST = 2**63 - 1
 LAST = UUID(int=2**128 - 1)
+A_TRANSFER = """
+SELECT e.transfer_id FROM ledger.account a JOIN ledger.entry e ON e.account_key = a.key
+WHERE a.owner_id = $1 AND a.asset = 'KES' AND a.purpose = 'wallet' LIMIT 1
+"""
+LAST_TX = """
+SELECT coalesce((SELECT b.last_tx FROM ledger.block b ORDER BY b.number DESC LIMIT 1), '0')
+"""
 SIZES = """
 SELECT c.relname, c.reltuples::bigint AS rows FROM pg_class c
 JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -105,8 +113,12 @@ async def _queries(connection: asyncpg.Connection, now: datetime) -> list[Hot]:
         "SELECT token, phone_index FROM deposits.deposit WHERE customer_id = $1 LIMIT 1", owner
     )
     moments = [now - timedelta(days=days) for days in (30, 100, 300)]
+    transfer = await connection.fetchval(A_TRANSFER, owner)
+    last_tx = await connection.fetchval(LAST_TX)
     return [
         *_of_ledger(owner, moments),
+        *_of_history(transfer, moments[0]),
+        *_of_sealing(last_tx),
         *_of_identity(owner, session, middle, now),
         *_of_flows(owner, deposit["token"], deposit["phone_index"], now),
         *_of_infra(owner, now),
@@ -123,6 +135,26 @@ def _of_ledger(owner: UUID, moments: list[datetime]) -> list[Hot]:
         Hot("Balance at a booked time", past.AT_BOOKED, (*mine, moments[0])),
         Hot("What an effective time corrects", past.CORRECTION, (*mine, moments[0])),
         Hot("Accounts by name", service.FIND_OWNED, (["wallet"], ["KES"], [owner])),
+    ]
+
+
+def _of_history(transfer: UUID, moment: datetime) -> list[Hot]:
+    bank = ("KES", "bank")
+    return [
+        Hot("One transfer, and where it is sealed", reading.TRANSFER, (transfer,)),
+        Hot("An account of the house, now", past.UNBOUNDED, (*bank, None)),
+        Hot("An account of the house at a booked time", past.UNBOUNDED, (*bank, moment)),
+    ]
+
+
+def _of_sealing(last_tx: int) -> list[Hot]:
+    """``last_tx``: where the newest block ends."""
+    return [
+        Hot("Where the next block ends", sealing.UNTIL, (last_tx, sealing.BLOCK_SIZE)),
+        Hot("The oldest that is unsealed", sealing.LAG, ()),
+        Hot("The feed, from a place", sealing.FEED, (1, 100, 100)),
+        Hot("Holds that have expired", expiry.DUE, (expiry.BATCH,)),
+        Hot("Holds that are open", listed_holds(last_tx), ()),
     ]
 
 
@@ -144,9 +176,11 @@ def _of_flows(owner: UUID, token: str, phone: bytes, now: datetime) -> list[Hot]
         Hot("Deposits due", deposits.DUE, (now, 100)),
         Hot("Deposits whose plan is due", deposits.PLAN_DUE, (now, 100)),
         Hot("Deposits of a customer", deposits.LIST, (owner, None, 51)),
+        Hot("Deposits of a customer under way", deposits.LIST_OPEN, (owner, 51)),
         Hot("A deposit by its callback", deposits.FIND_BY_CALLBACK, (token,)),
         Hot("Prompts open on a phone", deposits.OPEN_ON_PHONE, (phone,)),
         Hot("Withdrawals due", withdrawals.DUE, (now, 100)),
+        Hot("Withdrawals of a customer under way", withdrawals.LIST_OPEN, (owner, 51)),
         Hot("Gold trades due", gold.DUE_TRADES, (now, 100)),
     ]
 
