@@ -19,7 +19,7 @@ from hazina.identity import session_rows as sessions
 from hazina.identity.people import WALLET
 from hazina.infra import audit, idempotency, inbox, outbox
 from hazina.ledger import expiry, history, past, reading, sealing, service
-from hazina.ledger.claims import listed_holds
+from hazina.ledger.claims import LAST_SEALED, listed_holds
 from hazina.products.gold import repository as gold
 
 LARGE = 10_000  # rows; a smaller table may be read whole
@@ -30,13 +30,6 @@ query, so that its pages are in memory. `Buffers` counts pages of 8 kB: it does 
 machine. A plan that reads a large table whole fails the command."""
 NEWEST = 2**63 - 1
 LAST = UUID(int=2**128 - 1)
-A_TRANSFER = """
-SELECT e.transfer_id FROM ledger.account a JOIN ledger.entry e ON e.account_key = a.key
-WHERE a.owner_id = $1 AND a.asset = 'KES' AND a.purpose = 'wallet' LIMIT 1
-"""
-LAST_TX = """
-SELECT coalesce((SELECT b.last_tx FROM ledger.block b ORDER BY b.number DESC LIMIT 1), '0')
-"""
 SIZES = """
 SELECT c.relname, c.reltuples::bigint AS rows FROM pg_class c
 JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -113,11 +106,11 @@ async def _queries(connection: asyncpg.Connection, now: datetime) -> list[Hot]:
         "SELECT token, phone_index FROM deposits.deposit WHERE customer_id = $1 LIMIT 1", owner
     )
     moments = [now - timedelta(days=days) for days in (30, 100, 300)]
-    transfer = await connection.fetchval(A_TRANSFER, owner)
-    last_tx = await connection.fetchval(LAST_TX)
+    newest = await connection.fetch(history.STATEMENT, owner, "KES", "wallet", NEWEST, 1, False)
+    last_tx = await connection.fetchval(f"SELECT {LAST_SEALED}")  # noqa: S608 - a constant
     return [
         *_of_ledger(owner, moments),
-        *_of_history(transfer, moments[0]),
+        *_of_history(newest[0]["transfer_id"], moments[0]),
         *_of_sealing(last_tx),
         *_of_identity(owner, session, middle, now),
         *_of_flows(owner, deposit["token"], deposit["phone_index"], now),
