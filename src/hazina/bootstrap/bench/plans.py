@@ -107,7 +107,7 @@ async def _queries(connection: asyncpg.Connection, now: datetime) -> list[Hot]:
     )
     moments = [now - timedelta(days=days) for days in (30, 100, 300)]
     newest = await connection.fetch(history.STATEMENT, owner, "KES", "wallet", NEWEST, 1, False)
-    last_tx = await connection.fetchval(f"SELECT {LAST_SEALED}")  # noqa: S608 - a constant
+    last_tx = await connection.fetchval(f"SELECT {LAST_SEALED}")
     return [
         *_of_ledger(owner, moments),
         *_of_history(newest[0]["transfer_id"], moments[0]),
