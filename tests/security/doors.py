@@ -221,6 +221,7 @@ TABLE = {
         console POST /open-questions/{wire}/give
         console POST /open-questions/{wire}/return
         console POST /open-questions/{wire}/returned
+        console POST /open-questions/{wire}/settled
         console POST /approvals/{approval_id}/approve
         console POST /approvals/{approval_id}/reject
         console GET /ledger/period

@@ -156,6 +156,9 @@ def statement(
         screen.console.print(f"  {receipt} went back at M-Pesa: it is asked, then booked")
     if done.doubted:
         screen.console.print(f"  {done.doubted} payouts that had ended as not paid are asked about")
+    if done.unmatched:
+        words = "are in one of both books only: see hazina mpesa open"
+        screen.console.print(f"[red]{done.unmatched} {words}[/red]")
     if done.unlisted:
         words = "payouts are booked as paid and not in it: see hazina mpesa open"
         screen.console.print(f"[red]{done.unlisted} {words}[/red]")
@@ -210,6 +213,28 @@ def paid_late(
         ),
         operator, password_stdin=password_stdin, data=data,
     )  # fmt: skip
+
+
+@mpesa.command()
+def settled(
+    unmatched: Annotated[str, typer.Argument(help="unm_…, from `hazina mpesa open`.")],
+    operator: Who,
+    reason: Reason,
+    password_stdin: FromStdin = False,
+    data: Data = None,
+) -> None:
+    """Ask a second person to agree what it was that only one of both books has.
+
+    Nothing is booked by it.
+    """
+    from hazina.flows.receipts.unmatched import Unmatched
+    from hazina.kernel.ids import parse_id
+
+    async def ask(house: "House", tx: "Tx", told: Told) -> "Approval":
+        found = parse_id("unm", unmatched)
+        return await house.get(Unmatched).ask_settled(tx, found, reason=reason, **told)
+
+    ask_second(ask, operator, password_stdin=password_stdin, data=data)
 
 
 @mpesa.command()

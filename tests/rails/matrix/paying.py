@@ -291,6 +291,20 @@ async def booked_as_paid_and_called_not_paid(trial: "Trial") -> None:
     await trial.later(minutes=30)
 
 
+@rows.row(231, PAID, PAY, STATUS)
+async def told_under_the_receipt_of_another(trial: "Trial") -> None:
+    """Has paid 50 before; its address is told that the 600 were paid under that receipt, from a
+    trusted place. Asked, it says paid, under the right one."""
+    await trial.asks(PAY, shillings="50")
+    older = await trial.receipt()
+    await trial.restart()
+    await trial.asks(PAY, Trouble.NEVER_TOLD)
+    await trial.lie_about_payout(Lie("600", trusted=True, receipt=older))
+    await trial.sees("sent", wallet="350")
+    await trial.later(seconds=61)
+    assert await trial.receipt() != older
+
+
 async def _forged_and_booked(trial: "Trial") -> None:
     await trial.asks(PAY, Trouble.NOT_PAID, Trouble.NEVER_TOLD)
     await trial.lie_about_payout(Lie("600", trusted=True, receipt="UKZNEVER01"))

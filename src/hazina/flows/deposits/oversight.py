@@ -1,5 +1,6 @@
 """Deposits as operators see them: what each waits for, and what else they look up."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -26,10 +27,22 @@ RECEIPTS = """
 SELECT receipt, amount, completed_at, received_at, group_id FROM deposits.mpesa_receipt
 WHERE deposit_id = $1 ORDER BY received_at
 """
+# The index is of when it came here, which is never before M-Pesa's time but for the clocks.
+BOOKED = """
+SELECT receipt, amount, coalesce(completed_at, received_at) AS at FROM deposits.mpesa_receipt
+WHERE received_at >= $1::timestamptz - interval '5 minutes'
+    AND coalesce(completed_at, received_at) >= $1 AND coalesce(completed_at, received_at) <= $2
+ORDER BY receipt
+"""
 OWNER = """
 SELECT d.customer_id FROM deposits.mpesa_receipt r
 JOIN deposits.deposit d ON d.id = r.deposit_id WHERE r.receipt = $1
 """
+
+
+async def booked_between(reader: Reader, since: datetime, until: datetime) -> Sequence[Row]:
+    """Receipt, amount and time (M-Pesa's own, where told) of what was booked as paid to us."""
+    return await reader.fetch(BOOKED, since, until)
 
 
 async def find_owner(reader: Reader, receipt: str) -> UUID | None:

@@ -48,6 +48,8 @@ class AskAgain:
 
         Raises: CannotBeAsked.
         """
+        if kind not in WAYS:
+            raise CannotBeAsked
         due, job = WAYS[kind]
         if await tx.execute(due, found, now) != 1:
             raise CannotBeAsked

@@ -35,6 +35,7 @@ from hazina.flows.receipts.settle import TABLE
 from hazina.flows.receipts.statements import Statements
 from hazina.flows.receipts.suspense import ORDERS, Suspense
 from hazina.flows.receipts.unanswered import Unanswered
+from hazina.flows.receipts.unmatched import Unmatched, get_row
 from hazina.flows.receipts.waiting import (
     PREFIX,
     Waiting,
@@ -42,6 +43,7 @@ from hazina.flows.receipts.waiting import (
     waiting_deposit,
     waiting_payment,
     waiting_reversal,
+    waiting_unmatched,
     waiting_withdrawal,
 )
 from hazina.flows.watch import (
@@ -270,6 +272,17 @@ async def returned(
     return await _asked(request, wire, operator, actor, "returned", exits.ENDED, ask)
 
 
+@router.post("/open-questions/{wire}/settled")
+async def settled(request: Request, wire: str, operator: Manager, actor: OperatorActor) -> Response:
+    """What only one of both books has was looked into."""
+    part, found = house_of(request).get(Unmatched), parse_id("unm", wire)
+
+    async def ask(tx: Tx, form: Form, by: By) -> None:
+        await part.ask_settled(tx, found, reason=form.value(exits.SETTLED_WHY), **by)
+
+    return await _asked(request, wire, operator, actor, "settled", exits.SETTLED, ask)
+
+
 @router.post("/held-jobs/{key}/retry")
 async def retry(request: Request, key: int, _operator: Asker, actor: OperatorActor) -> Response:
     """Queues a held job anew; every job is safe to run twice."""
@@ -372,6 +385,15 @@ async def _question(tx: Tx, house: House, wire: str, forms: Mapping[str, Form]) 
         seen = withdrawals.WITHDRAWALS.watched(row)
         ways = await exits.of_withdrawal(tx, house, row, forms)
         return Question(waiting_withdrawal(seen), not seen.settled, seen.path, [], [], ways)
+    if kind == "unmatched":
+        row = await get_row(tx, found)
+        lines = [
+            Line("M-Pesa receipt", row["receipt"]),
+            Line("At", row["at"]),
+            Line("What it was", row["ended_why"]),
+        ]
+        ways = exits.of_unmatched(row, forms)
+        return Question(waiting_unmatched(row), bool(ways), "", lines, [], ways)
     if kind == "reversal":
         return await _reversal(tx, house, found, forms)
     return await _payment(tx, house, found, forms)

@@ -49,6 +49,8 @@ WENT = choice_field(
 )
 ENDED_WHY = _why("ended_reason")
 ENDED = FormSpec(WENT, ENDED_WHY)
+SETTLED_WHY = _why("settled_reason")
+SETTLED = FormSpec(SETTLED_WHY)
 TWO = "A second person has to agree before anything is done."
 NOTHING = "Whatever it answers, the money stays held until it is known."
 
@@ -177,6 +179,22 @@ def of_reversal(row: Row, forms: Mapping[str, Form]) -> list[Exit]:
     if row["state"] != ReversalState.CLAIMED.value:
         return []
     return [_ask(forms, "M-Pesa's word books it. A question moves no money.")]
+
+
+def of_unmatched(row: Row, forms: Mapping[str, Form]) -> list[Exit]:
+    """What may be done about what only one of both books has: say what it was."""
+    if row["ended_at"] is not None:
+        return []
+    words = "Nothing is booked by this: what has to move is moved first."
+    return [
+        Exit(
+            "settled",
+            "Say what it was",
+            f"{words} {TWO}",
+            "Ask a second person",
+            forms.get("settled") or SETTLED.blank(),
+        )
+    ]
 
 
 async def of_payment(

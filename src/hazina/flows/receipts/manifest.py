@@ -23,6 +23,7 @@ from hazina.flows.receipts.statements import Statements
 from hazina.flows.receipts.suspense import Suspense
 from hazina.flows.receipts.tasks import Tasks
 from hazina.flows.receipts.unanswered import Unanswered
+from hazina.flows.receipts.unmatched import Unmatched
 from hazina.flows.receipts.waiting import Alarms
 from hazina.flows.withdrawals.absence import Absence
 from hazina.flows.withdrawals.doubt import Doubt
@@ -79,6 +80,7 @@ def build(house: House) -> None:
     house.get(Recovery).register("returns", RecoverReturns())
     Tasks(house.db, house.clock, house.get(Jobs), listener, puller)
     listed = Listed(house.db, house.clock, house.get(Doubt), house.get(Outbox))
+    unmatched = Unmatched(house.db, house.clock, house.get(Approvals))
     statements = Statements(
         house.db,
         house.clock,
@@ -88,6 +90,7 @@ def build(house: House) -> None:
         arrivals,
         house.get(Absence),
         listed,
+        unmatched,
         house.get(Approvals),
         house.get(Audit),
     )
@@ -95,7 +98,7 @@ def build(house: House) -> None:
     house.put(unanswered)
     house.put(LatePayouts(house.get(Approvals), house.get(Absence)))
     again = AskAgain(house.db, house.get(Jobs), house.get(Audit), puller)
-    Alarms(house.db, house.clock, house.get(Jobs))
+    Alarms(house.db, house.clock, house.get(Jobs), unmatched)
     callbacks = house.get(Callbacks)
     callbacks.subscribe(CallbackKind.VALIDATION, listener.on_validation)
     callbacks.subscribe(CallbackKind.NOTICE, listener.on_notice)
@@ -104,7 +107,7 @@ def build(house: House) -> None:
     callbacks.subscribe(CallbackKind.RETURN, returner.on_result)
     callbacks.subscribe(CallbackKind.RETURN_TIMEOUT, returner.on_result)
     callbacks.validate_with(listener.may_pay)
-    for part in (settlement, listener, puller, suspense, statements, again, reversals):
+    for part in (settlement, listener, puller, suspense, statements, again, reversals, unmatched):
         house.put(part)
 
 

@@ -19,6 +19,7 @@ from hazina.flows.receipts import repository as sql
 from hazina.flows.receipts.hear import Listener
 from hazina.flows.receipts.listed import SETTLING, WENT_OUT, Listed
 from hazina.flows.receipts.reversals import Reversals
+from hazina.flows.receipts.unmatched import Unmatched
 from hazina.flows.withdrawals.absence import Absence, AbsenceFacts
 from hazina.flows.withdrawals.states import WithdrawalState
 from hazina.identity.people import Operator
@@ -68,7 +69,8 @@ class NotProvenAbsent(Refusal):
 class Imported:
     """``unknown`` payments were in none of our books, ``returns`` went back at M-Pesa and we did
     not know, ``doubted`` payouts had ended as not paid and the statement has one like them: all are
-    being asked about. ``unlisted`` payouts are booked as paid and it lacks them: open questions."""
+    being asked about. ``unlisted`` payouts are booked as paid and it lacks them; ``unmatched`` are
+    what else only one of both books has: open questions."""
 
     lines: int
     unread: int
@@ -77,6 +79,7 @@ class Imported:
     returns: tuple[str, ...]
     doubted: int = 0
     unlisted: int = 0
+    unmatched: int = 0
 
 
 class Statements:
@@ -92,12 +95,13 @@ class Statements:
         arrivals: Arrivals,
         absence: Absence,
         listed: Listed,
+        unmatched: Unmatched,
         approvals: Approvals,
         audit: Audit,
     ) -> None:
         self._db, self._clock, self._rail, self._listener = db, clock, rail, listener
         self._reversals, self._arrivals, self._absence = reversals, arrivals, absence
-        self._listed = listed
+        self._listed, self._unmatched = listed, unmatched
         self._approvals, self._audit = approvals, audit
         approvals.register(ABSENT, self._mark_absent, subject="wdr")
 
@@ -150,10 +154,14 @@ class Statements:
         out = [one for one in read.lines if one.kind is LineKind.PAYOUT and not one.inward]
         doubted = await self._listed.found([one.receipt for one in out])
         doubted += await self._doubted(out)
-        unlisted = 0 if read.unread else await self._listed.lacking(covers_from, covers_to)
+        unmatched = await self._unmatched.theirs(out)
+        unlisted = 0
+        if not read.unread:
+            unlisted = await self._listed.lacking(covers_from, covers_to)
+            unmatched += await self._unmatched.ours(covers_from, covers_to)
         return Imported(
             len(read.lines), read.unread, not fresh, tuple(unknown), tuple(returns), doubted,
-            unlisted,
+            unlisted, unmatched,
         )  # fmt: skip
 
     async def ask_absent(

@@ -87,7 +87,7 @@ async def bring(request: Request, operator: Asker, actor: OperatorActor) -> Resp
     except Refusal as refusal:
         form.refuse_with(refusal)
         return await _page(request, operator, form)
-    odd = done.unread or done.unknown or done.doubted or done.unlisted
+    odd = done.unread or done.unknown or done.doubted or done.unlisted or done.unmatched
     tone = Tone.WARN if odd else Tone.GOOD
     return redirect(request, "/statements", _told(done), tone)
 
@@ -135,6 +135,8 @@ def _told(done: Imported) -> str:
         found.append(f"It has payouts that we had called not paid: {done.doubted} are asked about.")
     if done.unlisted:
         found.append(f"It lacks {done.unlisted} payouts that are booked as paid: see Questions.")
+    if done.unmatched:
+        found.append(f"{done.unmatched} are in one of both books only: see Questions.")
     if done.returns:
         found.append(f"{len(done.returns)} went back at M-Pesa.")
     return " ".join(found)

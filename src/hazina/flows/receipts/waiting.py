@@ -9,8 +9,10 @@ from prometheus_client import Gauge
 
 from hazina.flows.deposits import oversight as deposits
 from hazina.flows.receipts import repository as sql
+from hazina.flows.receipts import unmatched
 from hazina.flows.receipts.repository import PaymentView, Reader
 from hazina.flows.receipts.states import PaymentState
+from hazina.flows.receipts.unmatched import Unmatched
 from hazina.flows.watch import BEGINNING, LATE, LATER, LATEST, Place, Watched
 from hazina.flows.withdrawals import oversight as withdrawals
 from hazina.infra.alarms import Alarm
@@ -26,7 +28,9 @@ TOO_OLD = Alarm("question-open")
 
 ALARM, ALARM_EVERY_S = "mpesa.alarm", 60
 MOST = 500
-PREFIX = {"deposit": "dep", "withdrawal": "wdr", "payment": "pay", "reversal": "rev"}
+PREFIX = {
+    "deposit": "dep", "withdrawal": "wdr", "payment": "pay", "reversal": "rev", "unmatched": "unm",
+}  # fmt: skip
 AGES = (("15m", LATE), ("2h", LATER), ("24h", LATEST))
 OPEN = Gauge(
     "hazina_mpesa_open",
@@ -64,6 +68,8 @@ async def list_waiting(
     found += [waiting_payment(PaymentView.of(row)) for row in rows]
     gone = await db.fetch(sql.REVERSALS_OPEN, limit, after.since, after.id)
     found += [waiting_reversal(row) for row in gone]
+    differing = await unmatched.list_open(db, limit, after.since, after.id)
+    found += [waiting_unmatched(row) for row in differing]
     return sorted(found, key=lambda one: (one.since, one.id))[:limit]
 
 
@@ -93,12 +99,13 @@ async def find_payment(reader: Reader, receipt: str) -> PaymentView | None:
 class Alarms:
     """Says how many questions are open for how long, and names those that grew too old."""
 
-    def __init__(self, db: Database, clock: Clock, jobs: Jobs) -> None:
-        self._db, self._clock = db, clock
+    def __init__(self, db: Database, clock: Clock, jobs: Jobs, differing: Unmatched) -> None:
+        self._db, self._clock, self._differing = db, clock, differing
         jobs.every(ALARM, ALARM_EVERY_S, self.sweep)
 
     async def sweep(self) -> None:
         """This will set the metric, and log each question in the minute it reaches an age."""
+        await self._differing.explain()
         now, waiting = self._clock.now(), await list_waiting(self._db)
         minute = timedelta(seconds=ALARM_EVERY_S)
         for label, age in AGES:
@@ -163,6 +170,25 @@ def waiting_reversal(row: Row) -> Waiting:
         row["state_since"],
         row["why"] or f"M-Pesa's word; told by its {row['heard_from']}",
         "M-Pesa is asked about it" if asked else "A person looks in M-Pesa's portal",
+    )
+
+
+def waiting_unmatched(row: Row) -> Waiting:
+    """What only one of both books has as one of the things that wait."""
+    ours = row["side"] == unmatched.OURS
+    why = "M-Pesa's statement: it lacks what is booked here as paid to us"
+    if not ours:
+        why = "Our books: M-Pesa paid this to somebody, and no payout here explains it"
+    return Waiting(
+        "unmatched",
+        row["id"],
+        wire_id("unm", row["id"]),
+        KES.units(int(row["amount"])),
+        row["receipt"],
+        "settled" if row["ended_at"] else "only here" if ours else "only there",
+        row["found_at"],
+        row["ended_why"] or why,
+        "It ends by itself once both have it; else two persons say what it was",
     )
 
 

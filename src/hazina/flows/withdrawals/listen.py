@@ -42,6 +42,7 @@ REFUSALS_WITHIN, REFUSALS_STOP = timedelta(minutes=10), 2
 MAX_PAUSE = timedelta(minutes=10)
 STRANGER = Settled(InboxState.REFUSED, "from a stranger: M-Pesa is asked instead")
 FOREIGN = Settled(InboxState.REFUSED, "speaks of another payment than its address")
+OTHERS = Settled(InboxState.REFUSED, "its receipt is another payout's")
 # M-Pesa is asked about these.
 ASKED_ABOUT = (
     WithdrawalState.SENT.value,
@@ -193,6 +194,8 @@ class Listener:
             return None
         if told.amount_units != asked_amount(row).units:
             return _other_amount(row)
+        if await self._is_anothers(tx, row, told.receipt):
+            return OTHERS
         await self._settlement.pay(tx, row, told.receipt, now)
         return None
 
@@ -218,6 +221,8 @@ class Listener:
             return Settled(InboxState.REFUSED, f"success after {state}: a person must look")
         if told.amount_units not in (None, asked_amount(row).units):
             return _other_amount(row)
+        if await self._is_anothers(tx, row, told.receipt):
+            return OTHERS
         if state is WithdrawalState.FAILED:
             CONTRADICTED.ring("a payout was made that we had called failed", withdrawal=id_)
             note = f"M-Pesa tells that it was paid, receipt {told.receipt}"[:300]
@@ -229,6 +234,13 @@ class Listener:
         elif told.asked_at and told.asked_at >= row["state_since"] and told.amount_units:
             await self._settlement.pay_late(tx, row, told.receipt, now)
         return None
+
+    async def _is_anothers(self, tx: Tx, row: Row, receipt: str) -> bool:
+        """A receipt is one payment's: under another payout's nothing is paid."""
+        taken = bool(await tx.fetchval(sql.RECEIPT_TAKEN, receipt, row["id"]))
+        if taken:
+            CONTRADICTED.ring("a payout is told under another's receipt", id=str(row["id"]))
+        return taken
 
     async def _told_failed(self, tx: Tx, row: Row, ending: tuple[str, str], now: datetime) -> None:
         """Money that was booked as gone stays so: M-Pesa is asked, and its statement decides."""

@@ -1,5 +1,6 @@
 """Withdrawals as operators see them: what each waits for, and what else they look up."""
 
+from collections.abc import Sequence
 from uuid import UUID
 
 from hazina.flows.deposits.repository import Reader
@@ -16,7 +17,18 @@ UPDATE withdrawals.withdrawal SET next_attempt_at = $2
 WHERE id = $1 AND state IN ('sent', 'unknown', 'contradicted', 'doubted')
 """
 ASKED = "SELECT asked_at FROM withdrawals.question WHERE withdrawal_id = $1 ORDER BY asked_at"
+KNOWN = """
+SELECT receipt FROM withdrawals.withdrawal WHERE receipt = ANY($1)
+UNION SELECT receipt FROM withdrawals.given_back WHERE receipt = ANY($1)
+"""
 OWNER = "SELECT customer_id FROM withdrawals.withdrawal WHERE receipt = $1"
+
+
+async def known_receipts(reader: Reader, receipts: Sequence[str]) -> set[str]:
+    """Those of ``receipts`` that belong to a payout of ours, or did before it was given back: that
+    is a question of its own."""
+    rows = await reader.fetch(KNOWN, list(receipts)) if receipts else []
+    return {row["receipt"] for row in rows}
 
 
 async def find_owner(reader: Reader, receipt: str) -> UUID | None:

@@ -39,6 +39,9 @@ NOT_FOUND = """
 UPDATE withdrawals.withdrawal SET not_found = not_found + 1
 WHERE id = $1 AND state IN ('sent', 'unknown')
 """
+RECEIPT_TAKEN = """
+SELECT count(*) FROM withdrawals.withdrawal WHERE receipt = $1 AND id <> $2
+"""
 REFUSED_CREDENTIALS = """
 SELECT count(*) FROM withdrawals.credential_refusal WHERE at > $1
 """
