@@ -94,6 +94,10 @@ ACTS: dict[AccountAct, tuple[str, str, str, str, str]] = {
         "Close it for ever",
     ),
 }
+GONE = (
+    "That is not possible now",
+    "Somebody was quicker, or this account cannot be used like that. There is nothing to do.",
+)
 POSSIBLE = {"open": (AccountAct.FREEZE, AccountAct.CLOSE),
             "frozen": (AccountAct.UNFREEZE, AccountAct.CLOSE), "closed": ()}  # fmt: skip
 FOUND_COLUMNS = [Column("Account"), Column("State"), Column("Balance", numeric=True),
@@ -532,6 +536,7 @@ def _look_page(
     factor: bool = False,
 ) -> HTMLResponse:
     return render(
-        request, "desk/ledger_act.html", status=form.status, form=form, lines=lines, title=title,
-        back=back, url=url, look=look, button=button, kind=kind, possible=possible, factor=factor,
+        request, "desk/second_look.html", status=form.status, form=form, lines=lines, title=title,
+        back=back, back_label="Back", url=url, look=look, button=button, kind=kind, factor=factor,
+        possible=possible, gone=GONE,
     )  # fmt: skip

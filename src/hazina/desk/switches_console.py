@@ -67,6 +67,9 @@ STOPPED = {
 }
 
 
+GONE = ("It is so already", "Somebody was quicker. There is nothing to do.")
+
+
 class ManagerNeeded(Refusal):
     """Letting go on, and maintenance, are a manager's to decide."""
 
@@ -174,7 +177,8 @@ async def _page(
     ]  # fmt: skip
     title = ("Stop: " if off else "Let go on: ") + NAMES[switch]
     return render(
-        request, "desk/switch.html", status=form.status, form=form, lines=lines, look=look,
-        title=title, url=f"/switches/{switch.value}/{way.value}", off=off,
-        changes=(closed is None) == off,
+        request, "desk/second_look.html", status=form.status, form=form, lines=lines, look=look,
+        title=title, url=f"/switches/{switch.value}/{way.value}", back="/switches",
+        back_label="Switches", button="Stop it now" if off else "Let it go on now", kind="",
+        factor=False, possible=(closed is None) == off, gone=GONE,
     )  # fmt: skip
