@@ -42,9 +42,9 @@ class FinishIn(BaseModel):
     """The phone's code, a second proof (``app``, ``recovery_code`` or ``email``), the password."""
 
     model_config = _config(
-        phone_code="123456",
+        phone_code="12345 67890",
         second="email",
-        second_code="654321",
+        second_code="09876 54321",
         new_password="and four quite other ones",  # noqa: S106 - an example
     )
     phone_code: Code
