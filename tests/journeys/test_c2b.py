@@ -8,6 +8,7 @@ from hazina.kernel.outcome import Accepted
 from hazina.rails.receipts import ReceiptRail
 from hazina.simulators.daraja import SimConfig
 from tests.journeys.paying import account_of, back, in_step, pay, payment, registered
+from tests.journeys.test_closed_accounts import stop
 from tests.journeys.world import World, one
 
 LATER = timedelta(minutes=14)  # a person's access token lasts fifteen
@@ -40,6 +41,18 @@ class TestAPaymentToACustomersNumber:
         paid = await pay(world, person.phone, wrong)
         assert (paid["state"], paid["result_code"]) == ("rejected", "C2B00012")
         assert await payment(world, paid["receipt"]) is None
+
+    async def test_to_a_closed_account_is_refused_before_it_is_paid(self, world: World) -> None:
+        await registered(world)
+        person = await world.customer()
+        account = await account_of(person)
+        await stop(world, person, "close")
+        paid = await pay(world, person.phone, account)
+        assert (paid["state"], paid["result_code"]) == ("rejected", "C2B00012")
+        frozen = await world.customer()
+        await stop(world, frozen, "freeze")
+        paid = await pay(world, frozen.phone, await account_of(frozen))
+        assert paid["state"] == "paid"
 
     async def test_of_a_page_of_many_is_found_too(self, world: World) -> None:
         await registered(world)

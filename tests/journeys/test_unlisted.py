@@ -45,7 +45,7 @@ async def world(
     sim, config = daraja
     async with world_on(charging, fresh, clock, sim, config, fresh_place.app) as made:
         yield made
-        await made.settle()
+        await made.settle(late=False)
         await made.prove()
 
 

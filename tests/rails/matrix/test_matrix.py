@@ -38,7 +38,7 @@ async def world(
         # An account number that is nobody's must reach us to be somebody's question.
         await made.sim.put("/sim/settings", json={"c2b_external_validation": False})
         yield made
-        await made.settle()
+        await made.settle(late=False)
         await made.prove()
     await database.close()
     await server.drop(mine.admin, mine.name)

@@ -24,6 +24,9 @@ from hazina.infra.jobs import Jobs
 from hazina.kernel.actor import SYSTEM
 from hazina.kernel.clock import Clock
 from hazina.kernel.ids import new_id
+from hazina.kernel.money import KES
+from hazina.ledger.chart import customer
+from hazina.ledger.service import Ledger
 from hazina.rails.callbacks import Settled, callback_token
 from hazina.rails.ports import (
     Event,
@@ -71,17 +74,23 @@ class Listener:
         accounts: AccountNumbers,
         arrivals: Arrivals,
         settlement: Settlement,
+        ledger: Ledger,
     ) -> None:
         self._db, self._clock, self._jobs, self._rail = db, clock, jobs, rail
+        self._ledger = ledger
         self._accounts, self._arrivals, self._settlement = accounts, arrivals, settlement
 
     async def may_pay(self, token: str, notice: PaymentNotice) -> bool:
-        """Whether a payment that is announced names somebody. A stranger learns nothing here."""
+        """Whether a payment that is announced names somebody who can be paid: a closed account
+        takes nothing. A stranger learns nothing here."""
         if token != self._rail.notice_token or notice.shortcode != self._rail.shortcode:
             return True
         if is_prompt(notice.account):
             return True
-        return await self._accounts.find_owner(self._db, notice.account) is not None
+        owner = await self._accounts.find_owner(self._db, notice.account)
+        if owner is None:
+            return False
+        return not await self._ledger.list_closed(self._db, [customer(owner, KES)])
 
     async def on_validation(self, message: InboxMessage, event: Event) -> Settled | None:  # noqa: ARG002
         """It was answered when it came; it is kept as evidence alone."""

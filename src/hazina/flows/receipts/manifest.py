@@ -43,10 +43,10 @@ def build(house: House) -> None:
     """This will listen to notices and answers, and read M-Pesa's list."""
     rail = house.get(ReceiptRail)  # type: ignore[type-abstract]
     arrivals, accounts = house.get(Arrivals), house.get(AccountNumbers)
-    settlement = Settlement(house.get(Ledger), arrivals, accounts, house.get(Outbox))
-    listener = Listener(
-        house.db, house.clock, house.get(Jobs), rail, accounts, arrivals, settlement
-    )
+    ledger = house.get(Ledger)
+    settlement = Settlement(ledger, arrivals, accounts, house.get(Outbox))
+    clock, jobs = house.clock, house.get(Jobs)
+    listener = Listener(house.db, clock, jobs, rail, accounts, arrivals, settlement, ledger)
     suspense = Suspense(
         house.get(Approvals),
         house.get(Customers),
