@@ -51,19 +51,18 @@ JOIN ledger.transfer t ON t.id = e.transfer_id
 ORDER BY e.version DESC
 """
 # A few looks into the primary key for each moment, however long the history is. Before a moment is
-# at the microsecond before it: of 16 versions that begin just at the moment none is before it.
+# at the microsecond before it: the finest there is.
 BALANCES_AT = """
 SELECT v.ord, e.balance
-FROM (SELECT a.key, d.at, d.ord, ledger.version_near(a.key, a.version, d.at) AS version
+FROM (SELECT a.key, d.ord,
+             ledger.version_at(a.key, a.version, a.created_at, a.booked_at, d.at) AS version
       FROM ledger.account a
       CROSS JOIN (SELECT m.before - interval '1 microsecond' AS at, m.ord
                   FROM unnest($4::timestamptz[]) WITH ORDINALITY m (before, ord)) d
       WHERE a.owner_id = $1 AND a.asset = $2 AND a.purpose = $3 OFFSET 0) v
 CROSS JOIN LATERAL (
-    SELECT balance FROM ledger.entry
-    WHERE account_key = v.key AND version BETWEEN v.version AND v.version + 15
-      AND booked_at <= v.at
-    ORDER BY version DESC LIMIT 1) e
+    SELECT x.balance FROM ledger.entry x
+    WHERE x.account_key = v.key AND x.version = v.version OFFSET 0) e
 """
 # Bounded accounts as they stand, and as they stood: what moved since is taken off those that did.
 BOUNDED_NOW = """
