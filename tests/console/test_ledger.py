@@ -109,5 +109,9 @@ async def approved(desk: Desk) -> None:
     shown = await desk.second.http.get("/ledger")
     path = shown.text.partition('href="/approvals/')[2].partition('"')[0]
     where = f"/approvals/{path}"
+    looked = (await desk.second.http.get(where)).text
+    evidence = looked.partition("See the evidence")[0].rpartition('href="')[2].partition('"')[0]
+    assert evidence.startswith("/ledger")
+    assert (await desk.second.http.get(evidence)).status_code == 200
     yes = await act(desk.second, where, f"{where}/approve", password=PASSWORD)
     assert yes.status_code == 303, words(yes.text)

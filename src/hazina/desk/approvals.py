@@ -5,7 +5,7 @@ transaction carries the act out: there is no approved act that has not happened.
 asked never approves (the table holds it too); one open request for each subject.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -136,18 +136,31 @@ class Approvals:
         self._audit = audit
         self._acts: dict[str, ApprovableAct] = {}
         self._prefixes: dict[str, str] = {}
+        self._pages: dict[str, Callable[[Approval], str]] = {}
 
-    def register(self, act: str, handler: ApprovableAct, *, subject: str = "") -> None:
+    def register(
+        self,
+        act: str,
+        handler: ApprovableAct,
+        *,
+        subject: str = "",
+        page: "Callable[[Approval], str] | None" = None,
+    ) -> None:
         """``act`` is a noun and a verb: ``payment.allocate``. ``subject`` is the prefix of the
-        wire ids of what it is about, where the open questions have a page of it."""
+        wire ids of what it is about, where the open questions have a page of it; ``page`` says
+        where the evidence is shown otherwise."""
         if act in self._acts:
             raise ValueError(f"{act} has a handler already")
         self._acts[act] = handler
         if subject:
             self._prefixes[act] = subject
+        if page is not None:
+            self._pages[act] = page
 
     def page_of(self, approval: "Approval") -> str:
         """Where the evidence is shown; empty where no page is known."""
+        if approval.act in self._pages:
+            return self._pages[approval.act](approval)
         prefix = self._prefixes.get(approval.act)
         return f"/open-questions/{wire_id(prefix, approval.subject)}" if prefix else ""
 

@@ -4,6 +4,7 @@ The acts are the ledger's (``ledger.accounts``); here is who may, the trail, and
 Freezing is for the account of one asset; a customer as a whole is stopped by identity's freeze.
 """
 
+from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
@@ -21,6 +22,7 @@ from hazina.ledger.chart import AccountRef, Purpose
 from hazina.ledger.reading import account_facts
 
 GRANT, CLOSE = "credit.grant", "period.close"
+HOUSE = "house"  # whose an account is that has no owner, in its page's path
 THE_BOOKS = UUID(int=0)  # what closing a period is about: one request at a time
 
 
@@ -48,8 +50,8 @@ class LedgerActs:
 
     def __init__(self, accounts: Accounts, approvals: Approvals, audit: Audit) -> None:
         self._accounts, self._approvals, self._audit = accounts, approvals, audit
-        approvals.register(GRANT, self._grant)
-        approvals.register(CLOSE, self._close_period)
+        approvals.register(GRANT, self._grant, page=lambda one: path_of(_account(one.facts)))
+        approvals.register(CLOSE, self._close_period, page=lambda _: "/ledger")
 
     async def do(
         self, tx: Tx, act: AccountAct, ref: AccountRef, reason: str, *, operator: Operator,
@@ -124,12 +126,12 @@ class LedgerActs:
         return await self._approvals.request(tx, wish, operator=operator, actor=actor, now=now)
 
     async def _grant(self, tx: Tx, approval: Approval, actor: Actor, now: datetime) -> None:
-        facts, asset = approval.facts, ASSETS[approval.facts["asset"]]
-        owner = UUID(facts["owner"]) if facts["owner"] else None
+        facts = approval.facts
+        ref = _account(facts)
         await self._accounts.grant_credit(
             tx,
-            AccountRef(Purpose(facts["purpose"]), asset, owner),
-            asset.units(int(facts["limit"])),
+            ref,
+            ref.asset.units(int(facts["limit"])),
             starts_at=datetime.fromisoformat(facts["starts_at"]),
             ends_at=datetime.fromisoformat(facts["ends_at"]) if facts["ends_at"] else None,
             asked_by=Actor(ActorKind.OPERATOR, approval.asked_by),
@@ -146,6 +148,17 @@ class LedgerActs:
         await self._audit.record(
             tx, actor, "period.closed", "books", THE_BOOKS, after=approval.facts, now=now
         )
+
+
+def path_of(ref: AccountRef) -> str:
+    """The page of one account in the console."""
+    whose = HOUSE if ref.owner is None else ref.owner.hex
+    return f"/ledger/accounts/{ref.purpose.value}/{ref.asset.code}/{whose}"
+
+
+def _account(facts: Mapping[str, str]) -> AccountRef:
+    owner = UUID(facts["owner"]) if facts["owner"] else None
+    return AccountRef(Purpose(facts["purpose"]), ASSETS[facts["asset"]], owner)
 
 
 def _spoken(at: datetime) -> str:

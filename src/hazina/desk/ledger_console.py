@@ -15,7 +15,7 @@ from markupsafe import Markup
 from starlette.responses import HTMLResponse, Response
 
 from hazina.desk.approvals import MAY, PREFIX, Approval, Approvals
-from hazina.desk.ledger_acts import CLOSE, GRANT, AccountAct, LedgerActs
+from hazina.desk.ledger_acts import CLOSE, GRANT, HOUSE, AccountAct, LedgerActs, path_of
 from hazina.desk.webkit.acts import did
 from hazina.desk.webkit.current import (
     CurrentOperator,
@@ -53,7 +53,6 @@ Keeper = Annotated[Operator, Depends(require_role(Role.MANAGER))]
 Asked = Annotated[str, Query(max_length=80)]
 
 LINES = 20
-HOUSE = "house"  # whose an account is that has no owner, in its page's path
 REASON = Field("reason", "Why", str, kind="area", max_length=500,
                help="Kept for ever, with your name.")  # fmt: skip
 ASK, DO = FormSpec(REASON), FormSpec(REASON, PASSWORD, CODE)
@@ -294,12 +293,6 @@ async def do_act(
     done = f"{await _title(house, ref)}: {act.value} done."
     tone = Tone.GOOD if act is AccountAct.UNFREEZE else Tone.WARN
     return redirect(request, path_of(ref), done, tone)
-
-
-def path_of(ref: AccountRef) -> str:
-    """The page of one account."""
-    whose = HOUSE if ref.owner is None else ref.owner.hex
-    return f"/ledger/accounts/{ref.purpose.value}/{ref.asset.code}/{whose}"
 
 
 def ref_of(purpose: str, asset: str, owner: str) -> AccountRef:

@@ -19,7 +19,7 @@ from hazina.identity.people import Operator
 from hazina.infra.db import Row, Tx
 from hazina.kernel.actor import Actor
 from hazina.kernel.errors import Invalid, Kind, NotFound, Refusal
-from hazina.kernel.ids import new_id
+from hazina.kernel.ids import new_id, wire_id
 from hazina.kernel.money import KES, AmountInvalid, Money
 from hazina.ledger.core import first_fault
 from hazina.ledger.service import Ledger
@@ -79,6 +79,11 @@ class MovementKnown(Refusal):
     action = "Look it up in the list of movements."
 
 
+def back_path(approval: Approval) -> str:
+    """Where a movement is looked at that is to be taken back."""
+    return f"/treasury/movements/{wire_id(PREFIX, approval.subject)}/back"
+
+
 class MovementTakenBack(Refusal):
     """It was taken back before: once is all that a movement can be."""
 
@@ -94,7 +99,7 @@ class Movements:
     def __init__(self, approvals: Approvals, ledger: Ledger) -> None:
         self._approvals, self._ledger = approvals, ledger
         approvals.register(MOVE, self._move)
-        approvals.register(BACK, self._take_back)
+        approvals.register(BACK, self._take_back, page=back_path)
 
     async def ask(
         self,
