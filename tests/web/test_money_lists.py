@@ -52,7 +52,7 @@ class TestTheHome:
             browser.http.cookies.set("hz_amounts", "hidden")
             page = (await browser.http.get("/")).text
             assert 'data-amounts="hidden"' in page
-            assert re.findall(r"[^>]*777[^<]*", page) == ["777.00"]
+            assert re.findall(r"[^>]*777\.00[^<]*", page) == ["777.00"]
             assert '<span class="num">777.00</span>' in page
 
 

@@ -1,9 +1,10 @@
 """The version of a moment, by as few rows as can be: each lies on a page of its own, and long ago.
 
 ``ledger.version_near`` halves an account's versions down to sixteen, which the caller reads: right
-where many moments or all that follows is wanted. For one moment this guesses where it lies between
-two versions whose times are known, as one opens a dictionary; every second step halves, so that
-bursts and pauses cost at most twice the halvings.
+where all that follows a moment is wanted. For the moment alone this guesses where it lies between
+two versions whose times are known, as one opens a dictionary: twice, since the second guess mostly
+is the first one's neighbour and ends it, and then it halves once, so that bursts and pauses cost a
+few looks more and never a walk.
 """
 
 from alembic import op
