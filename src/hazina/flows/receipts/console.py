@@ -387,11 +387,9 @@ async def _question(tx: Tx, house: House, wire: str, forms: Mapping[str, Form]) 
         return Question(waiting_withdrawal(seen), not seen.settled, seen.path, [], [], ways)
     if kind == "unmatched":
         row = await get_row(tx, found)
-        lines = [
-            Line("M-Pesa receipt", row["receipt"]),
-            Line("At", row["at"]),
-            Line("What it was", row["ended_why"]),
-        ]
+        lines = [Line("M-Pesa receipt", row["receipt"]), Line("At", row["at"])]
+        if row["ended_why"]:
+            lines.append(Line("What it was", row["ended_why"]))
         ways = exits.of_unmatched(row, forms)
         return Question(waiting_unmatched(row), bool(ways), "", lines, [], ways)
     if kind == "reversal":
