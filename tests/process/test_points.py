@@ -21,9 +21,9 @@ import pytest_asyncio
 from hazina.infra.points import Phase
 from tests.notifications.smtp_sink import mail_server
 from tests.process import derived
-from tests.process.journey import REST, Batch, Journey, Steps
+from tests.process.journey import HOUR, REST, Batch, Journey, Steps
 from tests.process.journeys import JOURNEYS
-from tests.process.reckoning import come_to_rest, outside, reckon, restless, totals
+from tests.process.reckoning import MISTOLD, come_to_rest, outside, reckon, restless, totals
 from tests.process.rig import Person, Rig, rigged
 
 pytestmark = [
@@ -77,7 +77,19 @@ class Play:
             await self.play(chosen)
             in_vain = in_vain + 1 if self.rig.ordered() == left else 0
             left = self.rig.ordered()
+        await self.decide()
         assert await totals(self.rig) == await outside(self.rig), batch.name
+
+    async def decide(self) -> None:
+        """Two persons end what M-Pesa called paid and has under another amount."""
+        if not (mistold := await self.rig.run(MISTOLD)):
+            return
+        await self.rig.passes(49 * HOUR)
+        await self.rig.drained()
+        await self.rig.statement()
+        for row in mistold:
+            await self.rig.act("prompt_absent", deposit=str(row["id"]))
+        await come_to_rest(self.rig)
 
     async def prepare(self, batch: Batch) -> None:
         """Messages leave the house only where a batch is about them."""
