@@ -37,7 +37,7 @@ async def test_a_credential_is_made_used_listed_and_revoked(
     name = f"n{new_id().hex[-12:]}"
     code, said = await hazina(
         settings, place, "create", "--namespace", name, "--label", "core banking",
-        "--scope", "ledger:read", "--allow", "203.0.113.0/24", "--days", "3650",
+        "--scope", "ledger:read", "--allow", "203.0.113.0/24", "--days", "730",
     )  # fmt: skip
     assert code == 0, said
     found = re.search(r"^credential (crd_[0-9a-f]{32})\nsecret     ([0-9a-f]{64})$", said, re.M)

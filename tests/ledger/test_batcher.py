@@ -14,7 +14,7 @@ from hazina.kernel.actor import SYSTEM, Actor, ActorKind
 from hazina.kernel.errors import Kind
 from hazina.kernel.ids import new_id
 from hazina.kernel.money import KES
-from hazina.ledger.batcher import Batcher, LedgerBusy, LedgerUnknown
+from hazina.ledger.batcher import LANES, Batcher, LedgerBusy, LedgerUnknown
 from hazina.ledger.chart import AccountRef
 from hazina.ledger.codes import Code
 from hazina.ledger.core import Result, ResultCode, Transfer, hold, linked, move
@@ -52,6 +52,8 @@ class Gate:
         self.open = asyncio.Event()
         self.begun = asyncio.Event()
         self.runs = 0
+        self.most = 0  # transfers that were posted together
+        self._turn = asyncio.Lock()
         self._lane = db.lane()
 
     def lane(self) -> "Gate":
@@ -61,19 +63,31 @@ class Gate:
         self.runs += 1
         self.begun.set()
         await self.open.wait()
-        return await self._lane.run(use_case)
+        # One lane for both, so that a connection is enough: they take turns.
+        async with self._turn:
+            value = await self._lane.run(use_case)
+        self.most = max(self.most, len(value) if isinstance(value, list) else 0)
+        return value
 
     async def close(self) -> None:
         await self._lane.close()
+
+
+async def settled() -> None:
+    """Whatever can take off has done so."""
+    for _ in range(5):
+        await asyncio.sleep(0)
 
 
 @asynccontextmanager
 async def gated(db: Database, **options: int) -> AsyncIterator[tuple[Batcher, Gate]]:
     gate = Gate(db)
     batcher = Batcher(gate, Ledger(), **options)  # type: ignore[arg-type] # only lane() is used
-    yield batcher, gate
-    gate.open.set()
-    await batcher.close()
+    try:
+        yield batcher, gate
+    finally:
+        gate.open.set()
+        await batcher.close()
 
 
 class TestManyCallers:
@@ -111,11 +125,12 @@ class TestManyCallers:
     async def test_what_comes_while_a_batch_is_in_flight_is_the_next_batch(
         self, db: Database, books: Books
     ) -> None:
+        payer = await books.funded("1")
         async with gated(db) as (batcher, gate):
-            first = asyncio.create_task(batcher.submit([pay(books.source, somebody(), 1)], SYSTEM))
+            first = asyncio.create_task(batcher.submit([pay(payer, somebody(), 1)], SYSTEM))
             await gate.begun.wait()
             rest = [
-                asyncio.create_task(batcher.submit([pay(books.source, somebody(), 1)], SYSTEM))
+                asyncio.create_task(batcher.submit([pay(payer, somebody(), 1)], SYSTEM))
                 for _ in range(50)
             ]
             await asyncio.sleep(0)
@@ -124,6 +139,65 @@ class TestManyCallers:
             assert codes(await first) == ["created"]
             assert [codes(await one) for one in rest] == [["created"]] * 50
             assert gate.runs == 2
+
+    async def test_a_second_batch_flies_beside_it_where_they_share_nobody(
+        self, db: Database, books: Books
+    ) -> None:
+        async with gated(db) as (batcher, gate):
+            tasks = []
+            for flying in (1, 2, 2):
+                pays = [pay(books.source, somebody(), 1) for _ in range(3)]
+                tasks.append(asyncio.create_task(batcher.submit(pays, SYSTEM)))
+                await settled()
+                assert gate.runs == flying
+            gate.open.set()
+            assert [codes(await one) for one in tasks] == [["created"] * 3] * 3
+
+    async def test_they_share_what_waits(self, db: Database, books: Books) -> None:
+        async with gated(db) as (batcher, gate):
+            blocked = [await books.funded("1") for _ in range(LANES)]
+            first = [batcher.submit([pay(a, somebody(), 1)], SYSTEM) for a in blocked]
+            tasks = [asyncio.create_task(one) for one in first]
+            await settled()
+            rest = [batcher.submit([pay(books.source, somebody(), 1)], SYSTEM) for _ in range(99)]
+            tasks += [asyncio.create_task(one) for one in rest]
+            await settled()
+            gate.open.set()
+            await asyncio.gather(*tasks)
+        assert gate.most <= 99 // LANES + LANES
+
+    async def test_nobody_overtakes_who_shares_an_account(self, db: Database, books: Books) -> None:
+        """The third can only be paid by the second, which waits for the first."""
+        payer, between, last = await books.funded("1"), somebody(), somebody()
+        async with gated(db) as (batcher, gate):
+            sent = [
+                pay(payer, somebody(), 40),
+                pay(payer, between, 60),
+                pay(between, last, 60),
+                pay(books.source, somebody(), 1),
+            ]
+            tasks = []
+            for one in sent:
+                tasks.append(asyncio.create_task(batcher.submit([one], SYSTEM)))
+                await settled()
+            assert gate.runs == 2  # the first and, past the two that wait, the fourth
+            gate.open.set()
+            booked = [(await one)[0] for one in tasks]
+        assert codes(booked) == ["created"] * 4
+        times = [one.booked_at for one in booked[:3] if one.booked_at is not None]
+        assert times == sorted(times)
+
+    async def test_nobody_overtakes_the_hold_that_is_to_be_posted(
+        self, db: Database, books: Books
+    ) -> None:
+        account = await books.funded("10")
+        held, opening = hold(account, somebody(), kes("6"), PAID, about())
+        async with gated(db) as (batcher, gate):
+            both = asyncio.gather(
+                batcher.submit([opening], SYSTEM), batcher.submit([held.post()], SYSTEM)
+            )
+            gate.open.set()
+            assert [codes(one) for one in await both] == [["created"], ["created"]]
 
     async def test_callers_with_different_names_do_not_share_a_posting(
         self, db: Database, books: Books, owner_db: Database

@@ -1,8 +1,9 @@
 """The micro-batcher: plain transfers from many callers of one process, booked together.
 
-While one batch is in flight the next collects itself: there is no timer, so one caller alone waits
-for nobody and a thousand share one commit. Each caller awaits its own durable result; what it
-submits stays together, in its order and whole, and nothing of one submission can make another
+While batches are in flight the next collects itself: there is no timer, so one caller alone waits
+for nobody and a thousand share one commit. Two are in flight at a time, of different customers.
+Each caller awaits its own durable result; what it submits stays together, in its order and whole,
+nobody overtakes who moves the same customer's money, and nothing of one submission can make another
 fail. The queue is bounded and refuses loudly.
 
 A lost database is nobody's answer: the same ids are sent again until the ledger says what became
@@ -22,11 +23,14 @@ from uuid import UUID
 from hazina.infra.db import RETRYABLE, Database, DatabaseLost, Lane
 from hazina.kernel.actor import Actor
 from hazina.kernel.errors import Kind, Refusal
-from hazina.ledger.core import Result, Transfer
+from hazina.ledger.core import PLAIN, Result, Transfer
 from hazina.ledger.service import MAX_BATCH, Ledger
 
 PATIENCE_S = 20
 RETRY_AFTER_S = 1
+LANES = 2
+NO_GROUPS: frozenset[UUID] = frozenset()
+LEAST_SHARE = 16  # transfers; smaller batches cost more than a second processor gives
 FIRST_PAUSE_MS, LONGEST_PAUSE_MS = 20, 1_000
 
 
@@ -50,24 +54,44 @@ class LedgerUnknown(Refusal):
     action = "Send the same transfers with the same ids again: what was booked answers exists."
 
 
-@dataclass(slots=True, eq=False)
 class _Submission:
     """What one caller handed over, and where its results are awaited."""
 
-    transfers: Sequence[Transfer]
-    actor: Actor
-    answer: asyncio.Future[list[Result]]
-    by: str = field(init=False)  # all that the ledger keeps of the actor
-    groups: frozenset[UUID] = field(init=False)
+    __slots__ = ("actor", "answer", "by", "groups", "touches", "transfers")
 
-    def __post_init__(self) -> None:
-        self.by = str(self.actor)
-        self.groups = frozenset(t.group for t in self.transfers if t.group is not None)
+    def __init__(
+        self,
+        transfers: tuple[Transfer, ...],
+        actor: Actor,
+        answer: asyncio.Future[list[Result]],
+    ) -> None:
+        self.transfers = transfers
+        self.actor = actor
+        self.by = str(actor)  # all that the ledger keeps of the actor
+        self.answer = answer
+        self.groups = NO_GROUPS
+        self.touches = _touched(transfers)
+        for one in transfers:
+            if one.group is not None:
+                self.groups |= {one.group}
+
+
+@dataclass(slots=True, eq=False)
+class _Flight:
+    """A lane, once it was needed, and the batch that is in flight on it."""
+
+    lane: Lane | None = None
+    task: asyncio.Task[None] | None = None
+    size: int = 0  # transfers
+    touched: set[int] = field(default_factory=set)
 
 
 class Batcher:
-    """One for each process, with one batch in flight at a time: a second one beside it was not
-    faster (docs/decisions/0029-micro-batcher.md)."""
+    """One for each process, with at most ``LANES`` batches in flight at a time.
+
+    No two of those touch the same customer: neither waits for the other's locks, and transfers of
+    one customer are booked in the order in which they came (docs/decisions/0029-micro-batcher.md).
+    """
 
     def __init__(
         self,
@@ -83,9 +107,8 @@ class Batcher:
         self._queue: list[_Submission] = []
         self._waiting = 0  # transfers in the queue
         self._db = db
-        self._lane: Lane | None = None
-        self._flight: asyncio.Task[None] | None = None
-        self._airborne = False  # whether the flight will look at the queue again
+        self._flights = [_Flight() for _ in range(LANES)]
+        self._blocked = set[int]()  # touched by what flew, or waited, at the last look at the queue
         self._closed = False
 
     async def submit(self, transfers: Sequence[Transfer], actor: Actor) -> list[Result]:
@@ -114,59 +137,90 @@ class Batcher:
         submission = _Submission(tuple(transfers), actor, loop.create_future())
         self._queue.append(submission)
         self._waiting += len(submission.transfers)
-        if not self._airborne:
-            self._airborne = True
-            # A context of its own: a batch is not part of whichever request happened to be first.
-            self._flight = loop.create_task(self._fly(), context=Context())
+        # Who must wait for somebody makes nobody look through the queue.
+        if self._blocked.isdisjoint(submission.touches):
+            self._take_off()
+        else:
+            self._blocked |= submission.touches
         return await submission.answer
 
     async def close(self) -> None:
         """This will take nothing more, and return when everything taken is answered."""
         self._closed = True
-        if self._flight is not None:
-            await asyncio.wait([self._flight])
-        if self._lane is not None:
-            await self._lane.close()
+        while flying := [flight.task for flight in self._flights if flight.task is not None]:
+            await asyncio.wait(flying)
+        for flight in self._flights:
+            if flight.lane is not None:
+                await flight.lane.close()
 
-    async def _fly(self) -> None:
+    def _take_off(self) -> None:
+        """This will let a lane that is free look at the queue."""
+        for flight in self._flights:
+            if flight.task is None:
+                # A context of its own: a batch is not part of whichever request happened to be
+                # first.
+                loop = asyncio.get_running_loop()
+                flight.task = loop.create_task(self._fly(flight), context=Context())
+                return
+
+    async def _fly(self, flight: "_Flight") -> None:
         try:
-            while batch := self._next_batch():
-                await self._book(batch)
+            while batch := self._next_batch(flight):
+                flight.lane = flight.lane or self._db.lane()
+                try:
+                    await self._book(flight.lane, batch)
+                finally:
+                    flight.touched, flight.size = set(), 0
                 # Whoever was just answered may join the next batch, where they have more to say.
                 await asyncio.sleep(0)
         finally:
             # At once after the look at the queue: what comes now starts a flight of its own.
-            self._airborne = False
+            flight.task = None
 
-    def _next_batch(self) -> list[_Submission]:
-        """The longest waiting submission, and all behind it that can share its posting: the same
-        actor, room for them, and no group that another of them has too."""
+    def _next_batch(self, flight: "_Flight") -> list[_Submission]:
+        """The longest waiting submissions that can share a posting: the same actor, no group that
+        another has too, and together this lane's share of all there is to do. Only who could not
+        fly on the other lane either comes on top."""
         batch: list[_Submission] = []
         left: list[_Submission] = []
-        count, groups = 0, set[UUID]()
+        elsewhere = set[int]()  # touched by what flies already, or waits longer
+        elsewhere.update(*(other.touched for other in self._flights))
+        flying = sum(other.size for other in self._flights)
+        share = min(MAX_BATCH, max(LEAST_SHARE, -(-(self._waiting + flying) // LANES)))
+        count, here, groups = 0, flight.touched, set[UUID]()
         self._waiting = 0
         for one in self._queue:
             if one.answer.cancelled():
                 continue
             size = len(one.transfers)
-            fits = not batch or (
-                one.by == batch[0].by
-                and count + size <= MAX_BATCH
-                and groups.isdisjoint(one.groups)
+            touches = one.touches
+            fits = elsewhere.isdisjoint(touches) and (
+                not batch
+                or (
+                    one.by == batch[0].by
+                    and groups.isdisjoint(one.groups)
+                    and count + size <= (share if here.isdisjoint(touches) else MAX_BATCH)
+                )
             )
             if fits:
                 batch.append(one)
                 count += size
+                here |= touches
                 groups |= one.groups
             else:
                 left.append(one)
+                elsewhere |= touches
                 self._waiting += size
         self._queue = left
+        self._blocked = elsewhere | here
+        flight.size = count
+        if left and batch:
+            self._take_off()
         return batch
 
-    async def _book(self, batch: list[_Submission]) -> None:
+    async def _book(self, lane: Lane, batch: list[_Submission]) -> None:
         try:
-            results = await self._durable(batch)
+            results = await self._durable(lane, batch)
         except (LedgerBusy, LedgerUnknown) as no:
             for one in batch:
                 _refuse(one, type(no)())
@@ -177,19 +231,18 @@ class Batcher:
             # Nothing of the batch was booked. Somebody's transfers cannot be read at all: halving
             # finds them in a few steps, and all others are booked.
             middle = len(batch) // 2
-            await self._book(batch[:middle])
-            await self._book(batch[middle:])
+            await self._book(lane, batch[:middle])
+            await self._book(lane, batch[middle:])
         else:
             _hand_out(batch, results)
 
-    async def _durable(self, batch: list[_Submission]) -> list[Result]:
+    async def _durable(self, lane: Lane, batch: list[_Submission]) -> list[Result]:
         """The results of one batch once it is committed, however often that has to be tried.
 
         Raises: LedgerUnknown, LedgerBusy.
         """
         transfers = [transfer for one in batch for transfer in one.transfers]
         actor = batch[0].actor
-        lane = self._lane = self._lane or self._db.lane()
         loop = asyncio.get_running_loop()
         until = loop.time() + self._patience_s
         pause_ms, lost = FIRST_PAUSE_MS, False
@@ -202,6 +255,22 @@ class Batcher:
                     raise (LedgerUnknown if lost else LedgerBusy) from why
             await asyncio.sleep(random.randint(1, pause_ms) / 1_000)  # noqa: S311 - jitter
             pause_ms = min(2 * pause_ms, LONGEST_PAUSE_MS)
+
+
+def _touched(transfers: Iterable[Transfer]) -> set[int]:
+    """Whose order counts, as numbers: customers, groups, transfers and what those refer to. An
+    account that is nobody's is the house's, and unbounded: nobody waits for it."""
+    touched = set[int]()
+    for one in transfers:
+        touched.add(one.id.int)  # a UUID's own hash takes five times as long
+        for account in (one.debit, one.credit):
+            if account is not None and account.owner is not None:
+                touched.add(account.owner.int)
+        if one.group is not None or one.pending_id is not None or one.terms is not PLAIN:
+            terms = one.terms
+            ids = (one.group, one.pending_id, terms.refund_of, terms.reverses, terms.corrects)
+            touched.update(one_id.int for one_id in ids if one_id is not None)
+    return touched
 
 
 def _hand_out(batch: Iterable[_Submission], results: list[Result]) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from hashlib import sha256
+from typing import NamedTuple
 from uuid import UUID
 
 from hazina.kernel.ids import new_id
@@ -269,9 +270,11 @@ def hold(
     )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
-    """``amount_units`` and ``booked_at`` are set where the transfer is booked, now or before."""
+class Result(NamedTuple):
+    """``amount_units`` and ``booked_at`` are set where the transfer is booked, now or before.
+
+    A tuple, since every transfer has one and it is made in a third of a dataclass's time.
+    """
 
     id: UUID
     code: ResultCode
