@@ -79,6 +79,17 @@ async def settled() -> None:
         await asyncio.sleep(0)
 
 
+async def busy(batcher: Batcher, gate: Gate, books: Books) -> list[asyncio.Task[list[Result]]]:
+    """A batch in flight on every lane, of one transfer each."""
+    tasks = []
+    for flying in range(1, LANES + 1):
+        one = pay(books.source, somebody(), 1)
+        tasks.append(asyncio.create_task(batcher.submit([one], SYSTEM)))
+        await settled()
+        assert gate.runs == flying
+    return tasks
+
+
 @asynccontextmanager
 async def gated(db: Database, **options: int) -> AsyncIterator[tuple[Batcher, Gate]]:
     gate = Gate(db)
@@ -122,82 +133,87 @@ class TestManyCallers:
         assert min(found) >= 0
         assert 0 < booked <= 1000
 
-    async def test_what_comes_while_a_batch_is_in_flight_is_the_next_batch(
+    async def test_what_comes_while_batches_are_in_flight_is_shared_out(
         self, db: Database, books: Books
     ) -> None:
-        payer = await books.funded("1")
         async with gated(db) as (batcher, gate):
-            first = asyncio.create_task(batcher.submit([pay(payer, somebody(), 1)], SYSTEM))
-            await gate.begun.wait()
+            flying = await busy(batcher, gate, books)
             rest = [
-                asyncio.create_task(batcher.submit([pay(payer, somebody(), 1)], SYSTEM))
+                asyncio.create_task(batcher.submit([pay(books.source, somebody(), 1)], SYSTEM))
                 for _ in range(50)
             ]
-            await asyncio.sleep(0)
-            assert gate.runs == 1
+            await settled()
+            assert gate.runs == LANES
             gate.open.set()
-            assert codes(await first) == ["created"]
-            assert [codes(await one) for one in rest] == [["created"]] * 50
-            assert gate.runs == 2
+            assert [codes(await one) for one in [*flying, *rest]] == [["created"]] * 52
+            assert gate.runs == 2 * LANES
+            assert gate.most <= 26
 
-    async def test_a_second_batch_flies_beside_it_where_they_share_nobody(
-        self, db: Database, books: Books
-    ) -> None:
+    async def test_who_pays_all_waits_for_no_answer(self, db: Database, books: Books) -> None:
+        """Its second batch is with the database before the first one is booked."""
+        payer = await books.funded("1")
         async with gated(db) as (batcher, gate):
             tasks = []
-            for flying in (1, 2, 2):
-                pays = [pay(books.source, somebody(), 1) for _ in range(3)]
-                tasks.append(asyncio.create_task(batcher.submit(pays, SYSTEM)))
+            for flying in (1, 2):
+                one = pay(payer, somebody(), 50)
+                tasks.append(asyncio.create_task(batcher.submit([one], SYSTEM)))
                 await settled()
                 assert gate.runs == flying
             gate.open.set()
-            assert [codes(await one) for one in tasks] == [["created"] * 3] * 3
+            assert [codes(await one) for one in tasks] == [["created"]] * 2
 
-    async def test_they_share_what_waits(self, db: Database, books: Books) -> None:
+    async def test_who_shares_no_customer_flies_first(self, db: Database, books: Books) -> None:
+        payer = await books.funded("1")
         async with gated(db) as (batcher, gate):
-            blocked = [await books.funded("1") for _ in range(LANES)]
-            first = [batcher.submit([pay(a, somebody(), 1)], SYSTEM) for a in blocked]
-            tasks = [asyncio.create_task(one) for one in first]
-            await settled()
-            rest = [batcher.submit([pay(books.source, somebody(), 1)], SYSTEM) for _ in range(99)]
-            tasks += [asyncio.create_task(one) for one in rest]
+            sent = [pay(payer, somebody(), 50), pay(payer, somebody(), 50)]
+            sent.append(pay(books.source, somebody(), 1))
+            first = asyncio.create_task(batcher.submit(sent[:1], SYSTEM))
+            await gate.begun.wait()
+            rest = [asyncio.create_task(batcher.submit([one], SYSTEM)) for one in sent[1:]]
             await settled()
             gate.open.set()
-            await asyncio.gather(*tasks)
-        assert gate.most <= 99 // LANES + LANES
+            booked = [(await one)[0].booked_at for one in (first, *rest)]
+        assert None not in booked
+        assert booked[0] < booked[2] < booked[1]  # type: ignore[operator] # looked at above
 
-    async def test_nobody_overtakes_who_shares_an_account(self, db: Database, books: Books) -> None:
-        """The third can only be paid by the second, which waits for the first."""
-        payer, between, last = await books.funded("1"), somebody(), somebody()
+    async def test_what_is_to_be_spent_is_waited_for(self, db: Database, books: Books) -> None:
+        """Each can only be paid by the one before it; who owes nothing to any of them flies."""
+        chain = [await books.funded("1"), *(somebody() for _ in range(3))]
         async with gated(db) as (batcher, gate):
-            sent = [
-                pay(payer, somebody(), 40),
-                pay(payer, between, 60),
-                pay(between, last, 60),
-                pay(books.source, somebody(), 1),
-            ]
+            sent = [pay(a, b, 100) for a, b in pairwise(chain)]
+            sent.append(pay(books.source, somebody(), 1))
             tasks = []
             for one in sent:
                 tasks.append(asyncio.create_task(batcher.submit([one], SYSTEM)))
                 await settled()
-            assert gate.runs == 2  # the first and, past the two that wait, the fourth
+            assert gate.runs == 2
             gate.open.set()
-            booked = [(await one)[0] for one in tasks]
-        assert codes(booked) == ["created"] * 4
-        times = [one.booked_at for one in booked[:3] if one.booked_at is not None]
-        assert times == sorted(times)
+            assert [codes(await one) for one in tasks] == [["created"]] * 4
 
-    async def test_nobody_overtakes_the_hold_that_is_to_be_posted(
-        self, db: Database, books: Books
-    ) -> None:
-        account = await books.funded("10")
-        held, opening = hold(account, somebody(), kes("6"), PAID, about())
+    async def test_what_a_hold_pays_is_waited_for(self, db: Database, books: Books) -> None:
+        """Whom an act on a hold pays, only the ledger knows."""
+        account, payee = await books.funded("10"), somebody()
+        held, opening = hold(account, payee, kes("6"), PAID, about())
         async with gated(db) as (batcher, gate):
-            both = asyncio.gather(
-                batcher.submit([opening], SYSTEM), batcher.submit([held.post()], SYSTEM)
-            )
+            sent = [opening, held.post(), pay(payee, somebody(), 600)]
+            tasks = []
+            for one in sent:
+                tasks.append(asyncio.create_task(batcher.submit([one], SYSTEM)))
+                await settled()
+            assert gate.runs == 1
             gate.open.set()
-            assert [codes(one) for one in await both] == [["created"], ["created"]]
+            assert [codes(await one) for one in tasks] == [["created"]] * 3
+
+    async def test_the_same_one_sent_twice_is_booked_once(self, db: Database, books: Books) -> None:
+        one = pay(books.source, somebody(), 5)
+        async with gated(db) as (batcher, gate):
+            both = [asyncio.create_task(batcher.submit([one], SYSTEM))]
+            await gate.begun.wait()
+            both.append(asyncio.create_task(batcher.submit([one], SYSTEM)))
+            await settled()
+            assert gate.runs == 1
+            gate.open.set()
+            assert [codes(await one) for one in both] == [["created"], ["exists"]]
 
     async def test_callers_with_different_names_do_not_share_a_posting(
         self, db: Database, books: Books, owner_db: Database
@@ -281,13 +297,8 @@ class TestOneCallersList:
         account = somebody()
         payments = [pay(books.source, account, 1) for _ in range(MAX_BATCH)]
         async with gated(db) as (batcher, gate):
-            both = asyncio.gather(
-                batcher.submit([pay(books.source, account, 1)], SYSTEM),
-                batcher.submit(payments[1:], SYSTEM),
-            )
             gate.open.set()
-            one, many = await both
-        assert len(one) + len(many) == MAX_BATCH
+            assert len(await batcher.submit(payments, SYSTEM)) == MAX_BATCH
         assert gate.runs == 1
         assert (await books.ledger.balance(db, account)).posted.units == MAX_BATCH
         with pytest.raises(ValueError, match="at most"):
@@ -300,20 +311,19 @@ class TestTheQueue:
     ) -> None:
         account = somebody()
         async with gated(db, queue_limit=10) as (batcher, gate):
-            sent = [pay(books.source, account, 1) for _ in range(14)]
-            taken = [asyncio.create_task(batcher.submit(sent[:1], SYSTEM))]
-            await gate.begun.wait()
-            taken.append(asyncio.create_task(batcher.submit(sent[1:9], SYSTEM)))
+            sent = [pay(books.source, account, 1) for _ in range(13)]
+            taken = await busy(batcher, gate, books)
+            taken.append(asyncio.create_task(batcher.submit(sent[:8], SYSTEM)))
             await asyncio.sleep(0)
             with pytest.raises(LedgerBusy) as no:
-                await batcher.submit(sent[9:12], SYSTEM)
+                await batcher.submit(sent[8:11], SYSTEM)
             assert no.value.kind is Kind.UNAVAILABLE
             assert no.value.details == {"waiting": 8, "limit": 10, "retry_after_s": 1}
-            taken.append(asyncio.create_task(batcher.submit(sent[12:], SYSTEM)))
+            taken.append(asyncio.create_task(batcher.submit(sent[11:], SYSTEM)))
             await asyncio.sleep(0)
             gate.open.set()
-            assert [len(await one) for one in taken] == [1, 8, 2]
-        assert (await books.ledger.balance(db, account)).posted.units == 11
+            assert [len(await one) for one in taken] == [1] * LANES + [8, 2]
+        assert (await books.ledger.balance(db, account)).posted.units == 10
 
     async def test_closing_answers_what_was_taken_and_takes_no_more(
         self, db: Database, books: Books
@@ -341,7 +351,9 @@ class TestTheQueue:
                 asyncio.create_task(batcher.submit([pay(books.source, account, 1)], SYSTEM))
                 for _ in range(4)
             ]
-            await gate.begun.wait()  # all four are in flight
+            await gate.begun.wait()  # all four are in flight, and somebody else beside them
+            beside = asyncio.create_task(batcher.submit([pay(books.source, somebody(), 1)], SYSTEM))
+            await settled()
             late = [
                 asyncio.create_task(batcher.submit([pay(books.source, account, 100)], SYSTEM))
                 for _ in range(2)
@@ -352,7 +364,7 @@ class TestTheQueue:
                 with suppress(asyncio.CancelledError):
                     await leaving
             gate.open.set()
-            for staying in (tasks[0], tasks[2], tasks[3], late[1]):
+            for staying in (tasks[0], tasks[2], tasks[3], late[1], beside):
                 assert codes(await staying) == ["created"]
         # In flight it is booked all the same; in the queue it was taken out.
         assert (await books.ledger.balance(db, account)).posted.units == 104

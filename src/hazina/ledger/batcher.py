@@ -3,8 +3,8 @@
 While batches are in flight the next collects itself: there is no timer, so one caller alone waits
 for nobody and a thousand share one commit. Two are in flight at a time, of different customers.
 Each caller awaits its own durable result; what it submits stays together, in its order and whole,
-nobody overtakes who moves the same customer's money, and nothing of one submission can make another
-fail. The queue is bounded and refuses loudly.
+what an earlier submission brings is there for a later one, and nothing of one submission can make
+another fail. The queue is bounded and refuses loudly.
 
 A lost database is nobody's answer: the same ids are sent again until the ledger says what became
 of them (``created``, or ``exists`` where the first attempt had been booked), for as long as
@@ -55,9 +55,15 @@ class LedgerUnknown(Refusal):
 
 
 class _Submission:
-    """What one caller handed over, and where its results are awaited."""
+    """What one caller handed over, and where its results are awaited.
 
-    __slots__ = ("actor", "answer", "by", "groups", "touches", "transfers")
+    ``needs`` and ``brings`` are the customers whose money it takes and gives, and the transfers,
+    holds and groups that it builds on and makes, as numbers: a UUID's own hash takes five times as
+    long. What is nobody's is the house's, and unbounded: nobody waits for that. ``opaque``: it acts
+    on holds, of which only the ledger knows whom they pay.
+    """
+
+    __slots__ = ("actor", "answer", "brings", "by", "groups", "needs", "opaque", "transfers")
 
     def __init__(
         self,
@@ -70,10 +76,29 @@ class _Submission:
         self.by = str(actor)  # all that the ledger keeps of the actor
         self.answer = answer
         self.groups = NO_GROUPS
-        self.touches = _touched(transfers)
+        self.opaque = False
+        self.needs = needs = set[int]()
+        self.brings = brings = set[int]()
         for one in transfers:
+            # Sent twice, and two acts on one hold: the second builds on the first.
+            needs.add(one.id.int)
+            brings.add(one.id.int)
+            if one.debit is not None and one.debit.owner is not None:
+                needs.add(one.debit.owner.int)
+            if one.credit is not None and one.credit.owner is not None:
+                brings.add(one.credit.owner.int)
             if one.group is not None:
                 self.groups |= {one.group}
+                needs.add(one.group.int)
+                brings.add(one.group.int)
+            if one.pending_id is not None:
+                self.opaque = True
+                needs.add(one.pending_id.int)
+                brings.add(one.pending_id.int)
+            if one.terms is not PLAIN:
+                terms = one.terms
+                built_on = (terms.refund_of, terms.reverses, terms.corrects)
+                needs.update(origin.int for origin in built_on if origin is not None)
 
 
 @dataclass(slots=True, eq=False)
@@ -82,15 +107,23 @@ class _Flight:
 
     lane: Lane | None = None
     task: asyncio.Task[None] | None = None
+    batch: list[_Submission] = field(default_factory=list)
     size: int = 0  # transfers
-    touched: set[int] = field(default_factory=set)
+    needs: set[int] = field(default_factory=set)
+    brings: set[int] = field(default_factory=set)
+
+    def load(self, batch: list[_Submission]) -> None:
+        self.batch = batch
+        self.size = sum(len(one.transfers) for one in batch)
+        self.needs = set[int]().union(*(one.needs for one in batch))
+        self.brings = set[int]().union(*(one.brings for one in batch))
 
 
 class Batcher:
     """One for each process, with at most ``LANES`` batches in flight at a time.
 
-    No two of those touch the same customer: neither waits for the other's locks, and transfers of
-    one customer are booked in the order in which they came (docs/decisions/0029-micro-batcher.md).
+    Where they can they touch no customer in common, so that neither waits for the other's locks;
+    and none flies that needs what another may still bring (docs/decisions/0029-micro-batcher.md).
     """
 
     def __init__(
@@ -108,7 +141,6 @@ class Batcher:
         self._waiting = 0  # transfers in the queue
         self._db = db
         self._flights = [_Flight() for _ in range(LANES)]
-        self._blocked = set[int]()  # touched by what flew, or waited, at the last look at the queue
         self._closed = False
 
     async def submit(self, transfers: Sequence[Transfer], actor: Actor) -> list[Result]:
@@ -137,11 +169,7 @@ class Batcher:
         submission = _Submission(tuple(transfers), actor, loop.create_future())
         self._queue.append(submission)
         self._waiting += len(submission.transfers)
-        # Who must wait for somebody makes nobody look through the queue.
-        if self._blocked.isdisjoint(submission.touches):
-            self._take_off()
-        else:
-            self._blocked |= submission.touches
+        self._take_off()
         return await submission.answer
 
     async def close(self) -> None:
@@ -163,59 +191,68 @@ class Batcher:
                 flight.task = loop.create_task(self._fly(flight), context=Context())
                 return
 
-    async def _fly(self, flight: "_Flight") -> None:
+    async def _fly(self, flight: _Flight) -> None:
         try:
             while batch := self._next_batch(flight):
                 flight.lane = flight.lane or self._db.lane()
                 try:
                     await self._book(flight.lane, batch)
                 finally:
-                    flight.touched, flight.size = set(), 0
+                    flight.load([])
                 # Whoever was just answered may join the next batch, where they have more to say.
                 await asyncio.sleep(0)
         finally:
             # At once after the look at the queue: what comes now starts a flight of its own.
             flight.task = None
 
-    def _next_batch(self, flight: "_Flight") -> list[_Submission]:
+    def _next_batch(self, flight: _Flight) -> list[_Submission]:
+        """Who shares no customer with what flies, if there is anybody; else who waits longest: the
+        database lets them in as soon as the others' locks go."""
+        others = [other for other in self._flights if other is not flight]
+        if any(one.opaque for other in others for one in other.batch):
+            return []
+        brought = set[int]().union(*(other.brings for other in others))
+        touched = brought.union(*(other.needs for other in others))
+        batch = self._cut(brought, touched) or self._cut(brought, set())
+        flight.load(batch)
+        if batch and self._queue:
+            self._take_off()
+        return batch
+
+    def _cut(self, brought: set[int], touched: set[int]) -> list[_Submission]:
         """The longest waiting submissions that can share a posting: the same actor, no group that
-        another has too, and together this lane's share of all there is to do. Only who could not
-        fly on the other lane either comes on top."""
+        another has too, together one lane's share of all there is to do; that need nothing of
+        ``brought``, nor what somebody needs or brings who waits longer; and touch none of
+        ``touched``."""
         batch: list[_Submission] = []
         left: list[_Submission] = []
-        elsewhere = set[int]()  # touched by what flies already, or waits longer
-        elsewhere.update(*(other.touched for other in self._flights))
-        flying = sum(other.size for other in self._flights)
+        ahead = set(brought)
+        flying = sum(flight.size for flight in self._flights)
         share = min(MAX_BATCH, max(LEAST_SHARE, -(-(self._waiting + flying) // LANES)))
-        count, here, groups = 0, flight.touched, set[UUID]()
+        count, groups, closed = 0, set[UUID](), False
         self._waiting = 0
         for one in self._queue:
             if one.answer.cancelled():
                 continue
             size = len(one.transfers)
-            touches = one.touches
-            fits = elsewhere.isdisjoint(touches) and (
-                not batch
-                or (
-                    one.by == batch[0].by
-                    and groups.isdisjoint(one.groups)
-                    and count + size <= (share if here.isdisjoint(touches) else MAX_BATCH)
-                )
+            fits = not (closed or batch) or (
+                not closed
+                and one.by == batch[0].by
+                and count + size <= share
+                and groups.isdisjoint(one.groups)
             )
-            if fits:
+            fits = fits and ahead.isdisjoint(one.needs) and touched.isdisjoint(one.needs)
+            if fits and touched.isdisjoint(one.brings):
                 batch.append(one)
                 count += size
-                here |= touches
                 groups |= one.groups
             else:
                 left.append(one)
-                elsewhere |= touches
+                ahead |= one.needs
+                ahead |= one.brings
+                closed = closed or one.opaque
                 self._waiting += size
         self._queue = left
-        self._blocked = elsewhere | here
-        flight.size = count
-        if left and batch:
-            self._take_off()
         return batch
 
     async def _book(self, lane: Lane, batch: list[_Submission]) -> None:
@@ -255,22 +292,6 @@ class Batcher:
                     raise (LedgerUnknown if lost else LedgerBusy) from why
             await asyncio.sleep(random.randint(1, pause_ms) / 1_000)  # noqa: S311 - jitter
             pause_ms = min(2 * pause_ms, LONGEST_PAUSE_MS)
-
-
-def _touched(transfers: Iterable[Transfer]) -> set[int]:
-    """Whose order counts, as numbers: customers, groups, transfers and what those refer to. An
-    account that is nobody's is the house's, and unbounded: nobody waits for it."""
-    touched = set[int]()
-    for one in transfers:
-        touched.add(one.id.int)  # a UUID's own hash takes five times as long
-        for account in (one.debit, one.credit):
-            if account is not None and account.owner is not None:
-                touched.add(account.owner.int)
-        if one.group is not None or one.pending_id is not None or one.terms is not PLAIN:
-            terms = one.terms
-            ids = (one.group, one.pending_id, terms.refund_of, terms.reverses, terms.corrects)
-            touched.update(one_id.int for one_id in ids if one_id is not None)
-    return touched
 
 
 def _hand_out(batch: Iterable[_Submission], results: list[Result]) -> None:
