@@ -88,7 +88,9 @@ class Play:
         await self.rig.drained()
         await self.rig.statement()
         for row in mistold:
-            await self.rig.act("prompt_absent", deposit=str(row["id"]))
+            await self.rig.act(
+                "prompt_absent", deposit=str(row["id"]), refused="prompt_may_be_paid"
+            )
         await come_to_rest(self.rig)
 
     async def prepare(self, batch: Batch) -> None:
