@@ -46,14 +46,28 @@ class Line:
         lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
         if content:
             lines += ["content-type: application/json", f"content-length: {len(content)}"]
+        request = "\r\n".join([*lines, "", ""]).encode() + content
         if self.reader.at_eof():  # idle for long: the server has let go
-            self.writer.close()
-            self.reader, self.writer = await asyncio.open_connection(LOOPBACK, self.port)
-        self.writer.write("\r\n".join([*lines, "", ""]).encode() + content)
+            await self._reopen()
         try:
-            return await self._answer()
-        except asyncio.IncompleteReadError as gone:
+            return await self._ask(request)
+        except (asyncio.IncompleteReadError, ConnectionError) as gone:
+            if getattr(gone, "partial", b""):
+                raise WireBroken("the server closed the connection") from gone
+        # It let go of the idle connection while this was on its way, and has read nothing of it.
+        await self._reopen()
+        try:
+            return await self._ask(request)
+        except (asyncio.IncompleteReadError, ConnectionError) as gone:
             raise WireBroken("the server closed the connection") from gone
+
+    async def _reopen(self) -> None:
+        self.writer.close()
+        self.reader, self.writer = await asyncio.open_connection(LOOPBACK, self.port)
+
+    async def _ask(self, request: bytes) -> Answer:
+        self.writer.write(request)
+        return await self._answer()
 
     async def _answer(self) -> Answer:
         head = (await self.reader.readuntil(b"\r\n\r\n")).lower()
