@@ -149,6 +149,21 @@ class TestManyCallers:
             assert gate.runs == 2 * LANES
             assert gate.most <= 26
 
+    async def test_with_one_lane_all_of_it_is_the_next_batch(
+        self, db: Database, books: Books
+    ) -> None:
+        """As in a process whose pool has two connections: one is for all others."""
+        async with gated(db, lanes=1) as (batcher, gate):
+            tasks = []
+            for flying in (1, 1, 1):
+                one = batcher.submit([pay(books.source, somebody(), 1)], SYSTEM)
+                tasks.append(asyncio.create_task(one))
+                await settled()
+                assert gate.runs == flying
+            gate.open.set()
+            assert [codes(await one) for one in tasks] == [["created"]] * 3
+            assert gate.runs == 2
+
     async def test_who_pays_all_waits_for_no_answer(self, db: Database, books: Books) -> None:
         """Its second batch is with the database before the first one is booked."""
         payer = await books.funded("1")

@@ -120,7 +120,7 @@ class _Flight:
 
 
 class Batcher:
-    """One for each process, with at most ``LANES`` batches in flight at a time.
+    """One for each process, with at most ``lanes`` batches in flight at a time.
 
     Where they can they touch no customer in common, so that neither waits for the other's locks;
     and none flies that needs what another may still bring (docs/decisions/0029-micro-batcher.md).
@@ -133,6 +133,7 @@ class Batcher:
         *,
         queue_limit: int = 10_000,
         patience_s: int = PATIENCE_S,
+        lanes: int = LANES,
     ) -> None:
         self._ledger = ledger
         self._queue_limit = queue_limit
@@ -140,7 +141,7 @@ class Batcher:
         self._queue: list[_Submission] = []
         self._waiting = 0  # transfers in the queue
         self._db = db
-        self._flights = [_Flight() for _ in range(LANES)]
+        self._flights = [_Flight() for _ in range(lanes)]
         self._closed = False
 
     async def submit(self, transfers: Sequence[Transfer], actor: Actor) -> list[Result]:
@@ -228,7 +229,7 @@ class Batcher:
         left: list[_Submission] = []
         ahead = set(brought)
         flying = sum(flight.size for flight in self._flights)
-        share = min(MAX_BATCH, max(LEAST_SHARE, -(-(self._waiting + flying) // LANES)))
+        share = min(MAX_BATCH, max(LEAST_SHARE, -(-(self._waiting + flying) // len(self._flights))))
         count, groups, closed = 0, set[UUID](), False
         self._waiting = 0
         for one in self._queue:

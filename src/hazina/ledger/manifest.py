@@ -8,7 +8,7 @@ from hazina.infra.vault import Vault
 from hazina.infra.webhooks import Webhooks
 from hazina.ledger import external
 from hazina.ledger.accounts import Accounts
-from hazina.ledger.batcher import Batcher
+from hazina.ledger.batcher import LANES, Batcher
 from hazina.ledger.daily import EVERY_S as PROVE_EVERY_S
 from hazina.ledger.daily import DailyProof
 from hazina.ledger.expiry import SWEEP_EVERY_S, HoldExpiry
@@ -26,7 +26,13 @@ def build(house: House) -> None:
     house.put(proof)
     proof.add_owner(external.REFERENCE_TYPE, external.LIVING)
     proof.add_of_transfers(external.CLAIM, external.MIXED)
-    batcher = Batcher(house.db, ledger, queue_limit=house.settings.ledger_queue)
+    batcher = Batcher(
+        house.db,
+        ledger,
+        queue_limit=house.settings.ledger_queue,
+        # It keeps its connections, and others need one too.
+        lanes=min(LANES, house.settings.database_pool_size - 1),
+    )
     house.put(batcher)
     house.on_close(batcher.close)
     sealing = Sealing(house.db)
