@@ -44,6 +44,13 @@ DATABASE_TOO = {
 } & derived.points()
 
 
+# M-Pesa's list was read past whatever was asked for.
+READ_SINCE = """
+SELECT FROM receipts.pulled
+WHERE read_to > (SELECT max(requested_at) + interval '1 hour' FROM deposits.deposit)
+"""
+
+
 def name_of(point: str) -> str:
     return point.partition(":")[0]
 
@@ -85,7 +92,9 @@ class Play:
         if not (mistold := await self.rig.run(MISTOLD)):
             return
         await self.rig.passes(49 * HOUR)
-        await self.rig.drained()
+        while not await self.rig.run(READ_SINCE):
+            await self.rig.passes(HOUR / 4)
+            await self.rig.drained()
         await self.rig.statement()
         for row in mistold:
             await self.rig.act(
